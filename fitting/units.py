@@ -1,0 +1,63 @@
+"""What "7B" means: the one place where numbers that people write become floats, and back."""
+
+import math
+import re
+
+from fitting.errors import InputError
+
+_SUFFIX = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+_NUMBER = re.compile(
+    r"(?P<value>[+-]?(\d[\d_]*(\.\d*)?|\.\d+)(e[+-]?\d+)?)\s*(?P<suffix>[KMBGT]?)", re.IGNORECASE
+)
+
+
+def parse(text: str, name: str) -> float:
+    """Read a positive, finite quantity such as `1e21`, `300M`, `7B`, `2T` or `1_000`.
+
+    `name` is what the caller wrote it for (`--budget`, a column); it opens the refusal.
+    Raises `InputError` for zero, negatives, infinities, NaN and anything that is not such a number.
+    """
+    stripped = str(text).strip()
+    if stripped.lower().lstrip("+-") in {"nan", "inf", "infinity"}:
+        raise InputError(f"{name}: must be a finite number, not {stripped!r}")
+    match = _NUMBER.fullmatch(stripped)
+    if match is None:
+        raise InputError(f"{name}: {stripped!r} is not a number; write it as 1e21, 300M, 7B, 2T or 1_000")
+    value = float(match["value"].replace("_", "")) * _SUFFIX[match["suffix"].upper()]
+    if not math.isfinite(value):
+        raise InputError(f"{name}: {stripped!r} is too large for a floating-point number")
+    if value <= 0:
+        raise InputError(f"{name}: must be greater than zero, not {stripped!r}")
+    return value
+
+
+def parse_share(text: str, name: str) -> float:
+    """Read a number in [0, 1], as the δ of Eq 9 (arXiv 2502.08606). Raises `InputError` otherwise."""
+    try:
+        value = float(str(text))
+    except ValueError:
+        raise InputError(f"{name}: {str(text)!r} is not a number; write a share between 0 and 1") from None
+    if not 0 <= value <= 1:
+        raise InputError(f"{name}: must lie between 0 and 1, not {str(text)!r}")
+    return value
+
+
+def count(value: float, digits: int = 3) -> str:
+    """Write parameters or tokens with a suffix: `1.07B`, `512B`, `2T`; beyond 1000T in powers of ten."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if not 1 <= value < 9.995e14:
+        return flops(value, digits)
+    rounded = float(f"{value:.{digits - 1}e}")
+    for suffix in ("T", "B", "M", "K", ""):
+        if rounded >= _SUFFIX[suffix]:
+            return f"{rounded / _SUFFIX[suffix]:.{max(digits, 3)}g}{suffix}"
+    return f"{rounded:g}"
+
+
+def flops(value: float, digits: int = 3) -> str:
+    """Write FLOPs in powers of ten: `1e21`, `3.27e+22` without the sign: `3.27e22`."""
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}e{int(exponent)}"

@@ -1,0 +1,1 @@
+"""The papers' figures, drawn from a law and from runs; one file a figure, no number typed in."""

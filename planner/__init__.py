@@ -1,0 +1,1 @@
+"""Decisions: what a training budget should buy, with or without a teacher."""
