@@ -1,6 +1,6 @@
 """A law with all that must be known to use it: convention, support, source, how wrong it tends to be."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fitting.errors import InputError
@@ -37,6 +37,15 @@ class Support:
 
 
 @dataclass(frozen=True)
+class SecondOpinion:
+    """Another law to consult, by its id, where a plan gives the student fewer than `below_D_S` tokens, and why."""
+
+    law_id: str
+    below_D_S: float
+    why: str
+
+
+@dataclass(frozen=True)
 class KnownLaw:
     """A supervised law, its distillation law if it has one, and their provenance.
 
@@ -60,6 +69,7 @@ class KnownLaw:
     intervals: dict[str, Range] = field(default_factory=dict)
     interval_level: float | None = None
     notes: tuple[str, ...] = ()
+    second_opinion: SecondOpinion | None = None
 
     def require_distillation(self) -> DistillationLaw:
         """The distillation law, or `InputError` when this law describes supervised training alone."""
@@ -72,6 +82,4 @@ class KnownLaw:
 
     def describe(self) -> dict[str, Any]:
         """The `law` object of a plan."""
-        from dataclasses import asdict
-
         return {"id": self.id, "source": self.source, "convention": asdict(self.convention)}

@@ -6,7 +6,7 @@ What a paper prints is under the paper's name. What we changed has our name on i
 from dataclasses import replace
 
 from fitting.flops import BUSBRIDGE2025, SIX_ND_TOTAL
-from fitting.known import KnownLaw, Support
+from fitting.known import KnownLaw, SecondOpinion, Support
 from fitting.laws import DistillationLaw, SupervisedLaw
 
 _SEARCH_BOX = (1e6, 1e17)
@@ -61,9 +61,14 @@ BUSBRIDGE2025_LAW = KnownLaw(
     },
     interval_level=0.90,
     notes=(
-        "With the printed B' the data term is almost nil below a few billion tokens, which contradicts the paper's "
-        "own Figs 2, 16, 19 and 38; see docs/faq.md#printed-law.",
+        ("With the printed B' the data term is almost nil below a few billion tokens, which contradicts the paper's "
+        "own Figs 2, 16, 19 and 38; see docs/faq.md#printed-law."),
         "The range of L_T is inferred from the law, not stated in the paper.",
+    ),
+    second_opinion=SecondOpinion(
+        law_id="busbridge2025-figures",
+        below_D_S=4e9,
+        why="the printed B' makes the student's own tokens count for almost nothing there, against the paper's figures",
     ),
 )
 
@@ -72,11 +77,12 @@ BUSBRIDGE2025_FIGURES_LAW = replace(
     id="busbridge2025-figures",
     source="distillaw, not the paper: Table 6 of arXiv 2502.08606 v2 with B' = 1.36e6 in place of 24181",
     distillation=replace(_DISTILLATION, B=1.36e6),
+    second_opinion=None,
     intervals={name: ends for name, ends in BUSBRIDGE2025_LAW.intervals.items() if name != "distillation.B"},
     notes=(
-        "B' is ours: a least-squares match to the contour labels of the paper's Fig 16, assigned to panels by hand. "
+        ("B' is ours: a least-squares match to the contour labels of the paper's Fig 16, assigned to panels by hand. "
         "It restores the U-shaped IsoFLOP profiles of Figs 2 and 38; above some 4e9 tokens the two sets hardly "
-        "differ. See docs/faq.md#printed-law.",
+        "differ. See docs/faq.md#printed-law."),
         "The range of L_T is inferred from the law, not stated in the paper.",
     ),
 )
@@ -93,9 +99,7 @@ HOFFMANN2022_LAW = KnownLaw(
     relative_error=0.01,
     error_source="assumed 1 %: the paper states none",
     published=True,
-    notes=(
-        "Besiroglu et al. 2024 (arXiv 2404.10102) found that these coefficients do not fit the paper's own runs.",
-    ),
+    notes=("Besiroglu et al. 2024 (arXiv 2404.10102) found that these coefficients do not fit the paper's own runs.",),
 )
 
 BESIROGLU2024_LAW = KnownLaw(
@@ -114,6 +118,4 @@ BESIROGLU2024_LAW = KnownLaw(
 
 DEFAULT_LAW = BUSBRIDGE2025_LAW.id
 
-PUBLISHED = {
-    law.id: law for law in (BUSBRIDGE2025_LAW, BUSBRIDGE2025_FIGURES_LAW, HOFFMANN2022_LAW, BESIROGLU2024_LAW)
-}
+PUBLISHED = {law.id: law for law in (BUSBRIDGE2025_LAW, BUSBRIDGE2025_FIGURES_LAW, HOFFMANN2022_LAW, BESIROGLU2024_LAW)}

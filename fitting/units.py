@@ -6,9 +6,7 @@ import re
 from fitting.errors import InputError
 
 _SUFFIX = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
-_NUMBER = re.compile(
-    r"(?P<value>[+-]?(\d[\d_]*(\.\d*)?|\.\d+)(e[+-]?\d+)?)\s*(?P<suffix>[KMBGT]?)", re.IGNORECASE
-)
+_NUMBER = re.compile(r"(?P<value>[+-]?(\d[\d_]*(\.\d*)?|\.\d+)(e[+-]?\d+)?)\s*(?P<suffix>[KMBGT]?)", re.IGNORECASE)
 
 
 def parse(text: str, name: str) -> float:
@@ -61,3 +59,9 @@ def flops(value: float, digits: int = 3) -> str:
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
     return f"{mantissa}e{int(exponent)}"
+
+
+def exact(value: float) -> str:
+    """Write a quantity so that `parse` reads the same number back: `1e+21` becomes `1e21`, `7.75e9` `7.75B`."""
+    short = count(value) if value < 1e15 else flops(value)
+    return short if parse(short, "value") == value else repr(value)
