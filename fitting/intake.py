@@ -6,7 +6,7 @@ All faults of a table are reported at once, each with its row, column, value and
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fitting import conventions, tables, units
@@ -52,7 +52,7 @@ _KNOWN_AS = {
 def fields(
     table: tables.RawTable, where: str, *, mapping: Mapping[str, str] | None, convention: Convention | None
 ) -> tuple[list[dict[str, Any]], Convention]:
-    """Check a raw table and give the keyword arguments of one `RunRecord` per row, and the table's convention.
+    """Check a raw table; give the keyword arguments of one `RunRecord` per row, and the table's convention.
 
     `mapping` names the table's column for a field of ours ({"loss": "val_loss"}). Raises `InputError`.
     """
@@ -96,10 +96,10 @@ def _sources(
     free = [name for name in columns if name not in FIELDS and name not in mapping.values()]
     for name in _REQUIRED:
         if name not in source and name not in mapping:
-            near = _near(name, free)
+            guess = _near(name, free)
             hint = (
-                f"{near!r} may be it: --map {name}={near}"
-                if near
+                f"{guess!r} may be it: --map {name}={guess}"
+                if guess
                 else f"say which of {_listed(columns)} it is: --map {name}=COLUMN"
             )
             faults.add(f"{where}: no column {name!r}; {hint}")
@@ -107,18 +107,20 @@ def _sources(
         meant = next((ours for ours in FIELDS if ours not in source and _misspelt(name, ours)), None)
         if meant and meant not in _REQUIRED:
             faults.add(
-                f"{where}: column {name!r} looks like {meant!r}: --map {meant}={name}, or rename it if it is not"
+                f"{where}: column {name!r} looks like {meant!r}: --map {meant}={name}, "
+                "or rename it if it is something else"
             )
     return source
 
 
 def _near(ours: str, free: Sequence[str]) -> str | None:
-    for test in (
+    tests: tuple[Callable[[str], bool], ...] = (
         lambda name: _misspelt(name, ours),
         lambda name: name.casefold() in _KNOWN_AS[ours],
         lambda name: ours == "loss" and "loss" in name.casefold(),
         lambda name: any(word in name.casefold() for word in _KNOWN_AS[ours][:2]),
-    ):
+    )
+    for test in tests:
         matching = [name for name in free if test(name)]
         if matching:
             return matching[0]
@@ -210,7 +212,8 @@ def _loss(value: Any, label: str, finished: bool) -> float | None:
         raise InputError(f"{label}: a cross-entropy in nats/token is greater than zero, not {value!r}")
     if number > PERPLEXITY_ABOVE:
         raise InputError(
-            f"{label}: {value!r} looks like a perplexity; take its logarithm ({math.log(number):.4g} nats/token)"
+            f"{label}: {value!r} looks like a perplexity; take its logarithm "
+            f"({math.log(number):.4g} nats/token)"
         )
     return number
 
@@ -237,7 +240,7 @@ def _integer(value: Any, label: str) -> int | None:
 
 
 def _extras(table: tables.RawTable, source: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What the table says beside our fields; a column that an alias displaced keeps its cells as `<name>_unmapped`."""
+    """What a table says beside our fields; a column that an alias displaced becomes `<name>_unmapped`."""
     used = set(source.values())
     names = [name for name in table.columns if name not in used and name != "convention"]
     columns = {

@@ -25,7 +25,7 @@ _TEXT = ("run_id", "kind", "teacher_id", "status")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. `C` is the student's training alone; `C_logits` and `C_teacher` are what its teacher cost (Eq 9).
+    """One run. `C` is the student's training alone; `C_logits` and `C_teacher` are its teacher's cost (Eq 9).
 
     A run that is not "finished" is kept but is no evidence; its loss may be NaN. `extras` are free columns.
     """
@@ -67,9 +67,9 @@ class RunTable:
     ) -> "RunTable":
         """Read a CSV, JSONL or Parquet table, by its suffix.
 
-        `mapping` names the file's column for a field of ours ({"loss": "val_loss"}). `convention` is needed where
-        the file states none, and must agree where it does. Without a `kind`, a row with a teacher's loss is a
-        distillation; without a `run_id` a run is named by its row. Numbers may be written 300M or 1e21.
+        `mapping` names the file's column for a field of ours ({"loss": "val_loss"}). `convention` is needed
+        where the file states none, and must agree where it does. Without a `kind`, a row with a teacher's loss
+        is a distillation; without a `run_id` a run is named by its row. Numbers may be written 300M or 1e21.
 
         Raises `InputError` with every fault of the file at once.
         """
@@ -84,7 +84,7 @@ class RunTable:
         mapping: Mapping[str, str] | None = None,
         convention: Convention | None = None,
     ) -> "RunTable":
-        """Take the rows of a pandas frame, as `read` takes a file's; NaN and None in a free column are missing."""
+        """Take the rows of a pandas frame, as `read` takes a file's; an optional NaN is a missing cell."""
         columns = tuple(str(name) for name in frame.columns)
         rows = [
             dict(zip(columns, (_plain(cell) for cell in cells), strict=True))

@@ -1,7 +1,7 @@
 """Tables on disk: rows of plain cells from CSV, JSONL and Parquet files and back, with their convention.
 
-Nothing here knows what a run is. CSV states its convention in a first line `# distillaw/runs/1 {...}`; the other
-formats in a file beside them, `<file>.convention.json`, which CSV may have too.
+Nothing here knows what a run is. CSV states its convention in a first line `# distillaw/runs/1 {...}`; the
+other formats in a file beside them, `<file>.convention.json`, which CSV may have too.
 """
 
 import csv
@@ -104,7 +104,8 @@ def _text(path: Path, content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path}: not UTF-8 text (byte 0x{content[error.start]:02x} at position {error.start}); save it as UTF-8"
+            f"{path}: not UTF-8 text (byte 0x{content[error.start]:02x} at position {error.start}); "
+            "save it as UTF-8"
         ) from None
 
 
