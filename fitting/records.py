@@ -68,7 +68,7 @@ class RunTable:
         """Read a CSV, JSONL or Parquet table, by its suffix.
 
         `mapping` names the file's column for a field of ours ({"loss": "val_loss"}). `convention` is needed
-        where the file states none, and must agree where it does. Without a `kind`, a row with a teacher's loss
+        where the file states none, and must agree where it does. Without a `kind`, a row with a teacher_loss
         is a distillation; without a `run_id` a run is named by its row. Numbers may be written 300M or 1e21.
 
         Raises `InputError` with every fault of the file at once.

@@ -1,0 +1,43 @@
+"""Every law by its name: the published ones by their id, a fitted one by its file."""
+
+import difflib
+from pathlib import Path
+
+from fitting.errors import InputError
+from fitting.fit import Fit
+from fitting.known import KnownLaw
+from fitting.published import PUBLISHED
+
+
+def load_law(name: str) -> KnownLaw:
+    """The law called `name`: a published id, or the path of a file that `distillaw fit --out` wrote.
+
+    Raises `InputError`: for an unknown id with the nearest one and all that there are, for a file with what is
+    wrong with it.
+    """
+    if name in PUBLISHED:
+        return PUBLISHED[name]
+    _require_file(name)
+    return Fit.from_json(name).known()
+
+
+def load_supervised(name: str) -> Fit:
+    """The supervised law called `name`, as a fit for a distillation law to stand on."""
+    if name in PUBLISHED:
+        return Fit.given(PUBLISHED[name])
+    _require_file(name)
+    fit = Fit.from_json(name)
+    return fit.supervised or fit
+
+
+def _require_file(name: str) -> None:
+    path = Path(name)
+    if path.exists() or path.suffix == ".json" or len(path.parts) > 1:
+        return
+    near = difflib.get_close_matches(name.casefold(), PUBLISHED, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(
+        f"--law: no law is called {name!r}{hint} Laws are {', '.join(PUBLISHED)}, or the JSON file of a fit"
+        if hint
+        else f"--law: no law is called {name!r}; laws are {', '.join(PUBLISHED)}, or the JSON file of a fit"
+    )
