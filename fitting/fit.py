@@ -92,9 +92,7 @@ class Fit:
             return self.supervised_law.loss(N, D)
         law = self.law
         if isinstance(law, SupervisedLaw):
-            raise InputError(
-                f"law {self.id!r} describes supervised training only: it has no place for a teacher"
-            )
+            raise InputError(f"law {self.id!r} describes supervised training only: it has no place for a teacher")
         return law.loss(N, D, L_T)
 
     def known(self) -> KnownLaw:
@@ -207,7 +205,7 @@ class Fit:
         names = {item.name for item in fields(cls)}
         faults = Faults()
         faults.extend([f"{where}: a field is missing: {name}" for name in sorted(names - set(data))])
-        form = data.get("form")
+        form = str(data.get("form"))
         if "form" in data and form not in COEFFICIENTS:
             faults.add(f"{where}: form: must be supervised or distillation, not {form!r}")
         faults.raise_if_any()
@@ -215,9 +213,7 @@ class Fit:
         values = {name: data[name] for name in names}
         for name in COEFFICIENTS[form]:
             _check_coefficient(values["coefficients"], name, where, faults)
-        values["convention"] = faults.collect(
-            Convention.from_dict, values["convention"], f"{where}: convention"
-        )
+        values["convention"] = faults.collect(Convention.from_dict, values["convention"], f"{where}: convention")
         if form == "distillation" and values["supervised"] is None:
             faults.add(f"{where}: supervised: a distillation law needs the supervised law it stands on")
         elif values["supervised"] is not None:
@@ -226,8 +222,8 @@ class Fit:
             faults.add(f"{where}: status: must be one of {', '.join(STATUSES)}, not {values['status']!r}")
         faults.raise_if_any()
         try:
-            support = {name: tuple(map(float, ends)) for name, ends in values["support"].items()}
-            values["support"] = Support(**support)
+            support = values["support"].items()
+            values["support"] = Support(**{name: (float(ends[0]), float(ends[1])) for name, ends in support})
             values["intervals"] = {
                 name: None if ends is None else (float(ends[0]), float(ends[1]))
                 for name, ends in values["intervals"].items()
@@ -241,8 +237,13 @@ class Fit:
 
 def _check_coefficient(coefficients: Any, name: str, where: str, faults: Faults) -> None:
     value = coefficients.get(name) if isinstance(coefficients, dict) else None
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or value < 0 or (value == 0 and name != "c0"):
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+        or value < 0
+        or (value == 0 and name != "c0")
+    ):
         faults.add(f"{where}: coefficients: {name} must be a positive number, not {value!r}")
 
 

@@ -79,9 +79,7 @@ def fields(
     return found, settled
 
 
-def _sources(
-    columns: Sequence[str], mapping: Mapping[str, str], where: str, faults: Faults
-) -> dict[str, str]:
+def _sources(columns: Sequence[str], mapping: Mapping[str, str], where: str, faults: Faults) -> dict[str, str]:
     """Which column of the table holds each of our fields."""
     for ours, theirs in mapping.items():
         if ours not in FIELDS:
@@ -212,8 +210,7 @@ def _loss(value: Any, label: str, finished: bool) -> float | None:
         raise InputError(f"{label}: a cross-entropy in nats/token is greater than zero, not {value!r}")
     if number > PERPLEXITY_ABOVE:
         raise InputError(
-            f"{label}: {value!r} looks like a perplexity; take its logarithm "
-            f"({math.log(number):.4g} nats/token)"
+            f"{label}: {value!r} looks like a perplexity; take its logarithm ({math.log(number):.4g} nats/token)"
         )
     return number
 
@@ -249,22 +246,15 @@ def _extras(table: tables.RawTable, source: Mapping[str, str]) -> list[dict[str,
         )
         for name in names
     }
-    return [
-        {name: cells[i] for name, cells in columns.items() if cells[i] is not None}
-        for i in range(len(table.rows))
-    ]
+    return [{name: cells[i] for name, cells in columns.items() if cells[i] is not None} for i in range(len(table.rows))]
 
 
-def _refuse_duplicates(
-    records: Sequence[Mapping[str, Any]], places: Sequence[str], where: str, faults: Faults
-) -> None:
+def _refuse_duplicates(records: Sequence[Mapping[str, Any]], places: Sequence[str], where: str, faults: Faults) -> None:
     first: dict[str, str] = {}
     for record, place in zip(records, places, strict=True):
         name = record["run_id"]
         if name in first:
-            faults.add(
-                f"{where}: {place}, run_id: {name!r} is already the run of {first[name]}; name each run once"
-            )
+            faults.add(f"{where}: {place}, run_id: {name!r} is already the run of {first[name]}; name each run once")
         first.setdefault(name, place)
 
 

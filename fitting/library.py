@@ -35,9 +35,7 @@ def _require_file(name: str) -> None:
     if path.exists() or path.suffix == ".json" or len(path.parts) > 1:
         return
     near = difflib.get_close_matches(name.casefold(), PUBLISHED, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    meant = f"; did you mean {near[0]!r}?" if near else "."
     raise InputError(
-        f"--law: no law is called {name!r}{hint} Laws are {', '.join(PUBLISHED)}, or the JSON file of a fit"
-        if hint
-        else f"--law: no law is called {name!r}; laws are {', '.join(PUBLISHED)}, or the JSON file of a fit"
+        f"--law: no law is called {name!r}{meant} There are {', '.join(PUBLISHED)}, and the JSON files of fits"
     )

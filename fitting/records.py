@@ -123,9 +123,7 @@ class RunTable:
         import pandas as pd
 
         columns, rows = self._rows()
-        return pd.DataFrame(
-            [{name: row.get(name) for name in columns} for row in rows], columns=list(columns)
-        )
+        return pd.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
 
     def supervised(self) -> "RunTable":
         """The finished supervised runs."""
@@ -182,10 +180,7 @@ class RunTable:
             or any(getattr(record, name) is not None for record in self.records)
         ]
         free = dict.fromkeys(name for record in self.records for name in record.extras)
-        rows = [
-            {name: _number(getattr(record, name)) for name in own} | dict(record.extras)
-            for record in self.records
-        ]
+        rows = [{name: _number(getattr(record, name)) for name in own} | dict(record.extras) for record in self.records]
         return (*own, *free), rows
 
 

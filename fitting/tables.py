@@ -42,9 +42,7 @@ def read(path: Path) -> RawTable:
     """Read a table by its suffix. Raises `InputError` with everything wrong with the file as such."""
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
-        raise InputError(
-            f"{path}: unknown kind of file {suffix!r}; a table of runs is {', '.join(_SUFFIXES)}"
-        )
+        raise InputError(f"{path}: unknown kind of file {suffix!r}; a table of runs is {', '.join(_SUFFIXES)}")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -59,9 +57,7 @@ def read(path: Path) -> RawTable:
     return _read_csv(path, text, stated) if suffix == ".csv" else _read_jsonl(path, text, stated)
 
 
-def write(
-    path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], convention: Convention
-) -> None:
+def write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], convention: Convention) -> None:
     """Write a table by its suffix; the same rows always give the same bytes, and floats survive exactly."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
@@ -71,9 +67,7 @@ def write(
     elif suffix == ".parquet":
         content = _parquet_bytes(path, columns, rows)
     else:
-        raise InputError(
-            f"{path}: unknown kind of file {suffix!r}; a table of runs is {', '.join(_SUFFIXES)}"
-        )
+        raise InputError(f"{path}: unknown kind of file {suffix!r}; a table of runs is {', '.join(_SUFFIXES)}")
     if suffix != ".csv":
         _replace(sidecar(path), (json.dumps(asdict(convention)) + "\n").encode())
     elif sidecar(path).exists():  # a table written over another's must not inherit its convention
@@ -104,8 +98,7 @@ def _text(path: Path, content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path}: not UTF-8 text (byte 0x{content[error.start]:02x} at position {error.start}); "
-            "save it as UTF-8"
+            f"{path}: not UTF-8 text (byte 0x{content[error.start]:02x} at position {error.start}); save it as UTF-8"
         ) from None
 
 
@@ -186,9 +179,7 @@ def _read_parquet(path: Path, content: bytes, stated: Convention | None) -> RawT
     except pyarrow.ArrowException as error:
         raise InputError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
     rows = tuple(table.to_pylist())
-    return RawTable(
-        tuple(table.column_names), rows, tuple(f"row {i}" for i in range(1, len(rows) + 1)), stated
-    )
+    return RawTable(tuple(table.column_names), rows, tuple(f"row {i}" for i in range(1, len(rows) + 1)), stated)
 
 
 def _pyarrow(path: Path) -> tuple[Any, Any]:
@@ -196,9 +187,7 @@ def _pyarrow(path: Path) -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise InputError(
-            f"{path}: Parquet needs one more package: pip install 'distillaw[parquet]'"
-        ) from None
+        raise InputError(f"{path}: Parquet needs one more package: pip install 'distillaw[parquet]'") from None
     return pyarrow, parquet
 
 
@@ -225,9 +214,7 @@ def number_cells(cells: Sequence[Any]) -> list[Any]:
         return [None if cell is None else cell == "true" for cell in cells]
     if not all(_NUMBER.fullmatch(cell) or cell == "nan" for cell in known):
         return list(cells)
-    return [
-        None if cell is None else int(cell) if _INTEGER.fullmatch(cell) else float(cell) for cell in cells
-    ]
+    return [None if cell is None else int(cell) if _INTEGER.fullmatch(cell) else float(cell) for cell in cells]
 
 
 def _csv_bytes(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], convention: Convention) -> bytes:
