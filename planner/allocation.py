@@ -56,7 +56,7 @@ class Search:
 
     def L_T(self, t: Floats) -> Floats:
         """The teacher's cross-entropy; t = log(L_T - E) resolves the range near the law's floor."""
-        return self.law.supervised.E + np.exp(t)
+        return np.asarray(self.law.supervised.E + np.exp(t))
 
     def teacher_tokens(self, N_T: Floats, L_T: Floats) -> Floats:
         """D_T with L(N_T, D_T) = L_T; +inf where no number of tokens is enough."""
@@ -70,7 +70,8 @@ class Search:
         left = np.full(np.broadcast_shapes(np.shape(N_T), np.shape(D_T)), self.budget.flops)
         if self.budget.pay_pretraining:
             left = left - self.budget.pay_pretraining * FORWARDS_PER_TRAINING_STEP * forward * D_T
-        return np.minimum(left / (self.student_training + self.budget.pay_logits * forward), self.law.box_D[1])
+        tokens = left / (self.student_training + self.budget.pay_logits * forward)
+        return np.asarray(np.minimum(tokens, self.law.box_D[1]))
 
     def student_loss(self, D_S: Floats, L_T: Floats) -> Floats:
         """L_S, +inf where the student gets fewer tokens than the box allows."""

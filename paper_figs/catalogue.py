@@ -1,0 +1,64 @@
+"""The figures by name: what each shows, what it needs, and how it is saved."""
+
+import importlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from fitting.errors import InputError
+from paper_figs.source import Source
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure of the book: the module that draws it, one line about it, whether it shows runs."""
+
+    module: str
+    about: str
+    needs_runs: bool
+
+    @property
+    def name(self) -> str:
+        return self.module.partition("_")[0]
+
+    def save(self, source: Source, folder: Path) -> list[Path]:
+        """Draw the figure and write it as PNG and PDF, byte for byte the same for the same input."""
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        import matplotlib.pyplot as plt
+
+        style = Path(__file__).with_name("paper.mplstyle")
+        paths = [folder / f"{self.module}.{suffix}" for suffix in ("png", "pdf")]
+        with plt.style.context(style):
+            figure = importlib.import_module(f"paper_figs.{self.module}").draw(source)
+            figure.savefig(paths[0], metadata={"Software": None})
+            figure.savefig(paths[1], metadata={"CreationDate": None, "Producer": None, "Creator": None})
+            plt.close(figure)
+        return paths
+
+
+CATALOGUE = (
+    Entry("fig01_student_against_teacher", "student cross-entropy against its teacher's, by tokens", needs_runs=True),
+    Entry("fig05_predicted_against_observed", "what the law predicts against what was observed", needs_runs=True),
+    Entry("fig06_distilled_minus_supervised", "where a teacher helps, over student tokens and size", needs_runs=False),
+    Entry("fig08_optimal_student_loss", "best student cross-entropy against compute, by scenario", needs_runs=False),
+)
+
+
+def find(names: list[str], *, have_runs: bool) -> list[Entry]:
+    """The figures of those names, or all that the inputs allow when none is named. Raises `InputError`."""
+    if not names:
+        return [entry for entry in CATALOGUE if have_runs or not entry.needs_runs]
+    by_name = {entry.name: entry for entry in CATALOGUE} | {entry.module: entry for entry in CATALOGUE}
+    faults = []
+    for name in names:
+        if name not in by_name:
+            near = get_close_matches(name, by_name, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            faults.append(f"figure {name!r} is not known; {hint}known: {', '.join(entry.name for entry in CATALOGUE)}")
+        elif by_name[name].needs_runs and not have_runs:
+            faults.append(f"{name} shows runs: give a table with --runs (distillaw sweep collect DIR --out runs.csv)")
+    if faults:
+        raise InputError(*faults)
+    return list(dict.fromkeys(by_name[name] for name in names))

@@ -1,0 +1,45 @@
+"""Fig 6 of arXiv 2502.08606: when does a teacher help at equal student tokens?"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitting.units import count
+from paper_figs.axes import difference_contours, log_axis
+from paper_figs.source import Source, spaced
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAPER_TOKENS = (1e9, 1e13)
+PAPER_STUDENTS = (1e8, 8e9)
+PAPER_TEACHERS = (546e6, 975e6, 1.82e9, 2.72e9, 4.82e9, 7.75e9)
+TEACHER_TOKENS_PER_PARAMETER = 20
+PAPER_LIMIT = 0.18
+
+
+def draw(source: Source) -> "Figure":
+    """Contours of L_S - L̃_S (nats/token) over student tokens and size, a panel for each of six teachers."""
+    import matplotlib.pyplot as plt
+
+    law = source.law.require_distillation()
+    D_S = spaced(source.span("D_S", PAPER_TOKENS), 120)[None, :]
+    N_S = spaced(source.span("N_S", PAPER_STUDENTS), 100)[:, None]
+    teachers = [
+        (f"{count(N)} teacher, $L_T$ = ", law.supervised.loss(N, TEACHER_TOKENS_PER_PARAMETER * N))
+        for N in PAPER_TEACHERS
+    ]
+    if not source.law.published and source.law.support.L_T is not None:
+        teachers = [("$L_T$ = ", loss) for loss in spaced(source.law.support.L_T, 6)[::-1]]
+    gaps = [law.loss(N_S, D_S, L_T) - law.supervised.loss(N_S, D_S) for _, L_T in teachers]
+    limit = PAPER_LIMIT if source.law.published else float(np.percentile(np.abs(gaps), 95))
+    fig, panels = plt.subplots(2, 3, figsize=(6.8, 4.0), sharex=True, sharey=True)
+    for ax, (name, L_T), gap in zip(panels.flat, teachers, gaps, strict=True):
+        filled = difference_contours(ax, D_S[0], N_S[:, 0], gap, limit)
+        ax.set_title(f"{name}{L_T:.2f}")
+        ax.set(xlim=(D_S.min(), D_S.max()), ylim=(N_S.min(), N_S.max()))
+        log_axis(ax, "x", "student tokens $D_S$" if ax in panels[1] else "")
+        log_axis(ax, "y", "student parameters $N_S$" if ax in panels[:, 0] else "")
+    bar = fig.colorbar(filled, ax=panels, format="%+.2f", shrink=0.85)
+    bar.set_label("distilled minus supervised cross-entropy (nats/token)\nnegative: the teacher helps")
+    return fig

@@ -1,0 +1,57 @@
+"""Fig 8 of arXiv 2502.08606: the best cross-entropy of a student against compute, by what the compute must pay for."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitting.errors import Infeasible
+from fitting.units import count
+from paper_figs.axes import label_starts, log_axis
+from paper_figs.source import Source, spaced
+from planner.allocation import Search
+from planner.scenarios import Budget
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAPER_STUDENTS = (300e6, 1e9, 3e9, 10e9)
+PAPER_BUDGETS = (1e20, 1e26)
+SCENARIOS = {
+    "best case": (0.0, 0.0),
+    "teacher inference": (1.0, 0.0),
+    "teacher pretraining": (0.0, 1.0),
+    "pretraining + inference": (1.0, 1.0),
+}
+
+
+def draw(source: Source) -> "Figure":
+    """L_S* (nats/token) against total FLOPs: supervised and four scenarios, a panel for each student size."""
+    import matplotlib.pyplot as plt
+
+    law = source.law
+    law.require_distillation()
+    sizes, budgets = np.array(PAPER_STUDENTS), spaced(PAPER_BUDGETS, 31)
+    if not law.published and law.support.N_S is not None and law.support.D_S is not None:
+        sizes = spaced(law.support.N_S, 4)
+        ends = (law.convention.training(N, D) for N, D in zip(law.support.N_S, law.support.D_S, strict=True))
+        low, high = ends
+        budgets = spaced((low, high * 10), 31)
+    fig, panels = plt.subplots(2, 2, figsize=(6.8, 5.0), sharex=True)
+    for ax, N_S in zip(panels.flat, sizes, strict=True):
+        D_alone = np.minimum(budgets / law.convention.training(N_S, 1.0), law.box_D[1])
+        lines = ax.plot(budgets, law.supervised.loss(N_S, D_alone), color="black", ls="--", label="supervised")
+        for name, deltas in SCENARIOS.items():
+            losses = [_loss(source, N_S, Budget(C, *deltas)) for C in budgets]
+            lines += ax.plot(budgets, losses, label=name)
+        ax.set_title(f"{count(N_S)} student")
+        ax.set_ylabel("student cross-entropy (nats/token)")
+        log_axis(ax, "x", "total compute (FLOPs)" if ax in panels[1] else "", flops=True)
+        label_starts(ax, lines)
+    return fig
+
+
+def _loss(source: Source, N_S: float, budget: Budget) -> float:
+    try:
+        return Search(source.law, N_S, budget).optimum().loss
+    except Infeasible:
+        return float("nan")
