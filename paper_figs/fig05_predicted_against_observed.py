@@ -29,7 +29,7 @@ def draw(source: Source) -> "Figure":
     fig, panels = plt.subplots(
         2, len(kinds), figsize=(3.2 * len(kinds) + 0.4, 4.0), squeeze=False, height_ratios=(2, 1), sharex="col"
     )
-    worst = max(float(np.abs(100 * (p / t.column("loss") - 1)).max()) for _, t, p in kinds)
+    worst = max(1.0, *(float(np.abs(100 * (p / t.column("loss") - 1)).max()) for _, t, p in kinds))
     for (above, below), (name, runs, predicted) in zip(panels.T, kinds, strict=True):
         observed = runs.column("loss")
         error = 100 * (predicted / observed - 1)

@@ -94,6 +94,6 @@ def main() -> None:
     except DistillawError as error:
         if len(arguments) != len(sys.argv) - 1:
             raise
-        for _line in str(error).splitlines():
-            pass
+        for line in str(error).splitlines():
+            typer.echo(f"error: {line}", err=True)
         sys.exit(error.exit_code)
