@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fitting.errors import InputError
+from fitting.fit import Doubt
 from fitting.flops import Convention, Spend, spend
 from fitting.known import KnownLaw, Range
 from fitting.published import PUBLISHED
@@ -19,14 +20,6 @@ FLAT_LOSS_NATS = 0.1
 """An optimum is called flat when near-optimal teachers differ by more than these in N_T or L_T. Our choice."""
 
 Verdict = Literal["distil", "supervise", "too-close"]
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A doubt about a plan: a stable code and a sentence."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-import matplotlib as mpl  # noqa: TID253 (a test of figures draws)
+import matplotlib as mpl
 import numpy as np
 import pytest
 

@@ -1,0 +1,87 @@
+"""The planner's optimum against SciPy's SLSQP from several starts, as the paper solves it; and a cold command.
+
+`make bench` prints both sides of each group; quote the ratio of medians.
+"""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from fitting.published import BUSBRIDGE2025_LAW as LAW
+from planner.allocation import Search
+from planner.scenarios import Budget
+
+N_S, C = 1e9, 1e23
+
+
+def ours() -> float:
+    return Search(LAW, N_S, Budget(C, 1, 1)).optimum().loss
+
+
+def slsqp(starts: int = 8) -> float:
+    """Eq 10 of arXiv 2502.08606 in logs of (N_T, D_T), D_S from the budget, from random starts in the box."""
+    law = LAW.require_distillation()
+    F = LAW.convention.forward
+
+    def loss(x):
+        N_T, D_T = np.exp(x)
+        D_S = (C - 3 * F(N_T) * D_T) / (3 * F(N_S) + F(N_T))
+        return float(law.loss(N_S, max(D_S, 1e6), LAW.supervised.loss(N_T, D_T)))
+
+    def left(x):
+        N_T, D_T = np.exp(x)
+        return (C - 3 * F(N_T) * D_T) / C
+
+    rng = np.random.default_rng(0)
+    best = np.inf
+    for start in np.log(10.0) * rng.uniform((7, 8), (11, 13), (starts, 2)):
+        found = minimize(
+            loss, start, method="SLSQP", bounds=[np.log((1e6, 1e17))] * 2, constraints={"type": "ineq", "fun": left}
+        )
+        if found.success and left(found.x) >= -1e-9:
+            best = min(best, found.fun)
+    return best
+
+
+@pytest.mark.benchmark(group="optimum, 1B student, 1e23 FLOPs, everything paid")
+def test_nested_search(benchmark):
+    benchmark.extra_info["loss"] = benchmark(ours)
+
+
+@pytest.mark.benchmark(group="optimum, 1B student, 1e23 FLOPs, everything paid")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_slsqp_from_eight_starts(benchmark):
+    loss = benchmark(slsqp)
+    assert ours() <= loss * (1 + 1e-9)
+
+
+@pytest.mark.benchmark(group="a cold command")
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(
+            [
+                "-c",
+                "from planner.cli import main; main()",
+                "plan",
+                "train-teacher",
+                "--student",
+                "1B",
+                "--budget",
+                "1e23",
+                "--json",
+            ],
+            id="plan",
+        ),
+        pytest.param(["-c", "from planner.cli import main; main()", "--help"], id="help"),
+        pytest.param(["-c", "import numpy"], id="python -c 'import numpy'"),
+        pytest.param(["-c", "pass"], id="python -c pass"),
+    ],
+)
+def test_cold(benchmark, command):
+    benchmark.pedantic(
+        lambda: subprocess.run([sys.executable, *command], check=True, capture_output=True), rounds=7, warmup_rounds=1
+    )
