@@ -1,0 +1,109 @@
+"""Whether runs can carry a law at all: what is refused before any fitting starts."""
+
+import difflib
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from fitting import units
+from fitting.errors import Faults, InputError
+from fitting.fit import COEFFICIENTS
+from fitting.records import RunTable
+
+_SPARE = 2
+"""Runs needed beyond one per free coefficient."""
+
+
+def check(runs: RunTable, form: str, fixed: Mapping[str, float], huber_delta: float) -> None:
+    """Raise `InputError` with all that keeps these runs from determining a law of this form."""
+    faults = Faults()
+    names = COEFFICIENTS[form]
+    faults.extend(_bad_values(fixed, form))
+    if not (math.isfinite(huber_delta) and huber_delta > 0):
+        faults.add(f"--huber-delta: must be greater than zero, not {huber_delta!r}")
+    free = len(names) - sum(name in fixed for name in names)
+    if free == 0:
+        faults.add(f"--fix: every coefficient of the {form} law is fixed; nothing is left to fit")
+    count, kind = len(runs), "distilled" if form == "distillation" else form
+    if free and count < free + _SPARE:
+        remedy = "add runs" + ("" if "gamma" in fixed else " or hold a coefficient: --fix gamma=1")
+        if form == "supervised":
+            remedy += "; for a distillation fit, --supervised LAW takes a known law in its place"
+        faults.add(
+            f"too few runs: {count} finished {kind} runs for {free} free coefficients, which need at least "
+            f"{free + _SPARE}; {remedy}"
+        )
+    elif count:
+        faults.extend(_flat(runs, fixed))
+    faults.raise_if_any()
+
+
+def _flat(runs: RunTable, fixed: Mapping[str, float]) -> list[str]:
+    found = []
+    for column, slope, size in (("N", "alpha", "A"), ("D", "beta", "B")):
+        values = np.unique(runs.column(column))
+        if len(values) == 1 and not (slope in fixed and size in fixed):
+            found.append(
+                f"column {column}: every run has {units.count(float(values[0]))}, so the runs cannot tell how the "
+                f"loss depends on {column}; vary it, or hold both: --fix {size}=... --fix {slope}=..."
+            )
+    losses = np.unique(runs.column("loss"))
+    if len(losses) == 1:
+        found.append(f"column loss: every run has {losses[0]:g}; there is nothing to fit")
+    return found
+
+
+def parse_fixed(texts: list[str]) -> dict[str, float]:
+    """Read `--fix NAME=VALUE`; raises `InputError` for every malformed one."""
+    faults, found = Faults(), {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not equals or math.isnan(number):
+            faults.add(f"--fix {text}: write NAME=NUMBER, as in --fix gamma=1")
+        elif name.strip() in found:
+            faults.add(f"--fix {text}: {name.strip()} is fixed twice")
+        found[name.strip()] = number
+    faults.raise_if_any()
+    return found
+
+
+def split_fixed(fixed: Mapping[str, float], form: str, *, given: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """What is fixed in the law asked for and in the supervised law underneath it.
+
+    For a distillation, `gamma` holds in both and `supervised.NAME` underneath only; a known law underneath
+    (`given`) has nothing to fix. Raises `InputError`.
+    """
+    prefix = "supervised."
+    own = {name: value for name, value in fixed.items() if not name.startswith(prefix)}
+    below = {name.removeprefix(prefix): value for name, value in fixed.items() if name.startswith(prefix)}
+    if form == "supervised":
+        both = sorted(set(own) & set(below))
+        if both:
+            raise InputError(f"--fix: {', '.join(both)} is fixed twice")
+        return own | below, {}
+    if given and below:
+        raise InputError("--fix supervised.NAME: the supervised law is given by --supervised and is not fitted")
+    if "gamma" in own:
+        below.setdefault("gamma", own["gamma"])
+    faults = Faults()
+    faults.extend(_bad_values(own, form))
+    faults.extend(_bad_values(below, "supervised"))
+    faults.raise_if_any()
+    return own, below
+
+
+def _bad_values(fixed: Mapping[str, float], form: str) -> list[str]:
+    names, found = COEFFICIENTS[form], []
+    for name, value in fixed.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            found.append(f"--fix {name}: the {form} law has {', '.join(names)}{hint}")
+        elif not math.isfinite(value) or value < 0 or (value == 0 and name != "c0"):
+            found.append(f"--fix {name}={value:g}: must be a positive number")
+    return found
