@@ -1,0 +1,222 @@
+"""Cells on the processes of this machine: teachers before students, one thread each, until none is left.
+
+The pool is the standard library's; this file only says which cell comes next. A worker lives through many cells,
+because importing the training stack costs more than a small cell does.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+from fitting.errors import DistillawError
+from sweeps.grid import Grid, State, open_grid
+from sweeps.spec import RunSpec, by_id
+
+_POLL_SECONDS = 0.5
+_AGAIN = "run the same command again to go on"
+
+
+class RunError(DistillawError):
+    """Cells failed, or were stopped before their end."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to tell a person: a cell's new state, or (with neither) the passing of time."""
+
+    cell: RunSpec | None = None
+    state: State | None = None
+
+
+def run_cells(
+    grid: Grid, *, workers: int, checkpoint_seconds: float = 10.0, tell: Callable[[Event], None] = lambda event: None
+) -> None:
+    """Run every cell of a grid that is not done, at most `workers` at a time.
+
+    A failed cell stops its own students only. Raises `RunError` at the end if any failed, and when a worker
+    dies or the run is stopped by a signal; running cells then save their state first.
+    """
+    states = grid.states()
+    for cell in grid.spec.cells:
+        if states[cell.id] == "failed":
+            grid.cell(cell).error.unlink()
+    states = grid.states()
+    waiting = [cell for cell in order(grid.spec.cells) if states[cell.id] in ("waiting", "started")]
+    if waiting:
+        _run(grid, waiting, states, workers, checkpoint_seconds, tell)
+    failed = [cell for cell in grid.spec.cells if grid.states()[cell.id] == "failed"]
+    if failed:
+        lines = [f"{cell.id}: {_last_line(grid.cell(cell).error)} (see {grid.cell(cell).error})" for cell in failed]
+        raise RunError("\n".join([f"{len(failed)} of {len(grid.spec.cells)} cells failed; {_AGAIN}", *lines]))
+
+
+def order(cells: tuple[RunSpec, ...]) -> list[RunSpec]:
+    """Cells by urgency: what keeps others waiting first, then the longest, so that none is left over at the end."""
+    behind = {cell.id: cell.total_flops for cell in cells}
+    for cell in cells:
+        if cell.teacher is not None and cell.teacher.id in behind:
+            behind[cell.teacher.id] += cell.total_flops
+    return sorted(cells, key=lambda cell: -behind[cell.id])
+
+
+def ready(waiting: list[RunSpec], states: Mapping[str, State]) -> RunSpec | None:
+    """The most urgent waiting cell whose teacher is there."""
+    for cell in waiting:
+        if cell.teacher is None or states[cell.teacher.id] == "finished":
+            return cell
+    return None
+
+
+def _run(
+    grid: Grid,
+    waiting: list[RunSpec],
+    states: dict[str, State],
+    workers: int,
+    checkpoint_seconds: float,
+    tell: Callable[[Event], None],
+) -> None:
+    context = get_context("spawn")  # a fork after torch has started its threads may hang
+    stop = context.Event()
+    running: dict[Future[State], RunSpec] = {}
+    pool = ProcessPoolExecutor(min(workers, len(waiting)), context, _start_worker, (stop, str(grid.folder)))
+    try:
+        with _stopped_by_signals():
+            while waiting or running:
+                while len(running) < workers and (cell := ready(waiting, states)) is not None:
+                    waiting.remove(cell)
+                    running[pool.submit(_run_cell, cell.id, checkpoint_seconds)] = cell
+                done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                for future in done:
+                    cell = running.pop(future)
+                    states[cell.id] = future.result()
+                    tell(Event(cell, states[cell.id]))
+                    if states[cell.id] == "started":
+                        raise KeyboardInterrupt
+                    if states[cell.id] != "finished":
+                        waiting[:] = [other for other in waiting if not _needs(other, cell, states, tell)]
+                if not done:
+                    tell(Event())
+    except BrokenProcessPool:
+        names = ", ".join(cell.id for cell in running.values()) or "a cell"
+        raise RunError(f"a worker process died (killed, or out of memory) while running {names}; {_AGAIN}") from None
+    except KeyboardInterrupt:
+        raise RunError(f"stopped; finished cells and the state of the others are kept: {_AGAIN}") from None
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _needs(other: RunSpec, cell: RunSpec, states: dict[str, State], tell: Callable[[Event], None]) -> bool:
+    """Whether `other` can no longer run because `cell` was to teach it; notes that it is blocked."""
+    if other.teacher is None or other.teacher.id != cell.id:
+        return False
+    states[other.id] = "blocked"
+    tell(Event(other, "blocked"))
+    return True
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGTERM stops like Ctrl-C: by `KeyboardInterrupt`."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _last_line(error: Path) -> str:
+    return error.read_text(encoding="utf-8").strip().splitlines()[-1]
+
+
+# What follows runs in the workers.
+
+
+@dataclass
+class _Worker:
+    """What a worker keeps between cells."""
+
+    grid: Grid
+    cells: dict[str, RunSpec]
+    stop: Any
+    terminated: bool = False
+    busy: bool = False
+
+    def should_stop(self) -> bool:
+        return self.terminated or bool(self.stop.is_set())
+
+    def on_terminate(self, *_: object) -> None:
+        self.terminated = True
+        if not self.busy:
+            self.exit()
+
+    def exit(self) -> None:
+        os._exit(128 + signal.SIGTERM)
+
+
+_worker: _Worker
+
+
+def _start_worker(stop: Any, folder: str) -> None:
+    # read before torch is imported: cells in parallel beat threads within a cell at these sizes
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    grid = open_grid(Path(folder))
+    global _worker
+    _worker = _Worker(grid, by_id(grid.spec.cells), stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells us to stop
+    signal.signal(signal.SIGTERM, _worker.on_terminate)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent killed with -9 cannot stop its workers: they notice and end."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run_cell(name: str, checkpoint_seconds: float) -> State:
+    """Run one cell to its end in this worker and mark it; an error is written down, not raised."""
+    grid, cell = _worker.grid, _worker.cells[name]
+    folder = grid.cell(cell)
+    _worker.busy = True
+    try:
+        import torch
+
+        from sweeps.training import Interrupted, Paths, train
+
+        torch.set_num_threads(1)
+        teacher = grid.cell(cell.teacher).model if cell.teacher else None
+        paths = Paths(folder.journal, folder.state, folder.model, teacher)
+        try:
+            result = train(cell, paths, checkpoint_seconds=checkpoint_seconds, stop=_worker.should_stop)
+        except Interrupted:
+            return "started"
+        grid.finish(cell, result.status, result.loss)
+        return result.status
+    except Exception:
+        folder.error.write_text(traceback.format_exc(), encoding="utf-8")
+        return "failed"
+    finally:
+        _worker.busy = False
+        if _worker.terminated:  # the state is saved; back in the pool nobody would send this process home
+            _worker.exit()

@@ -1,0 +1,278 @@
+"""A grid on the disk: which cells there are, what each waits for, how far each has come.
+
+```
+    DIR/grid.json                      the cells and the corpus, as last asked for
+    DIR/cells/ID/spec.json             everything that decides the cell's result
+    DIR/cells/ID/journal.jsonl         its log
+    DIR/cells/ID/state.safetensors     where to resume; removed at the end
+    DIR/cells/ID/model.safetensors     the trained model, with model.json beside it
+    DIR/cells/ID/record.json           written last: the mark of a cell that is never run again
+    DIR/cells/ID/error.txt             why it failed; removed when it is tried again
+```
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fitting import flops
+from fitting.errors import Faults, InputError
+from fitting.records import RunRecord, RunTable
+from sweeps import files, journal
+from sweeps.spec import GridSpec, RunSpec, by_id
+
+GRID_SCHEMA = "distillaw/grid/1"
+RUN_SCHEMA = "distillaw/run/1"
+
+State = Literal["finished", "diverged", "failed", "blocked", "started", "waiting"]
+"""A cell is blocked when its teacher diverged, failed or is itself blocked; started when it can be resumed."""
+
+
+@dataclass(frozen=True)
+class CellFolder:
+    """The files of one cell."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.safetensors"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def error(self) -> Path:
+        return self.path / "error.txt"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid and its folder. `corpus` says what text it is made of (`Corpus.describe`)."""
+
+    folder: Path
+    spec: GridSpec
+    corpus: Mapping[str, Any]
+
+    def cell(self, cell: RunSpec) -> CellFolder:
+        return CellFolder(self.folder / "cells" / cell.id)
+
+    def states(self) -> dict[str, State]:
+        """The state of every cell, by id, teachers before students."""
+        found: dict[str, State] = {}
+        for cell in self.spec.cells:
+            found[cell.id] = self._state(cell, found.get(cell.teacher.id) if cell.teacher else None)
+        return found
+
+    def _state(self, cell: RunSpec, teacher: State | None) -> State:
+        folder = self.cell(cell)
+        if folder.record.exists():
+            return "diverged" if files.read_json(folder.record)["status"] == "diverged" else "finished"
+        if folder.error.exists():
+            return "failed"
+        if teacher in ("diverged", "failed", "blocked"):
+            return "blocked"
+        return "started" if folder.journal.exists() else "waiting"
+
+    def flops_done(self, cell: RunSpec) -> float:
+        """FLOPs that a cell has behind it, by its journal; all of them once it is finished."""
+        folder = self.cell(cell)
+        if folder.record.exists():
+            return cell.total_flops
+        entries = journal.read(folder.journal)
+        return entries[-1].flops_training + entries[-1].flops_logits if entries else 0.0
+
+    def finish(self, cell: RunSpec, status: str, loss: float) -> None:
+        """Mark a cell as done, for good: `status` is "finished" or "diverged" (`loss` NaN)."""
+        folder = self.cell(cell)
+        files.write_json(
+            folder.record,
+            {
+                "schema": RUN_SCHEMA,
+                "id": cell.id,
+                "status": status,
+                "loss": loss if math.isfinite(loss) else None,
+                "digest": cell.digest(),
+                "corpus_sha256": self.corpus["sha256"],
+            },
+        )
+        folder.state.unlink(missing_ok=True)
+
+    def table(self) -> RunTable:
+        """The finished and diverged runs in the grid's order. Raises `InputError` when there is none."""
+        done = {
+            cell.id: files.read_json(self.cell(cell).record)
+            for cell in self.spec.cells
+            if self.cell(cell).record.exists()
+        }
+        if not done:
+            raise InputError(f"{self.folder}: no cell is finished yet; run the grid with `distillaw sweep run`")
+        losses = {name: _loss(record) for name, record in done.items()}
+        records = [self._record(cell, done[cell.id], losses) for cell in self.spec.cells if cell.id in done]
+        return RunTable(tuple(records), self.spec.convention())
+
+    def _record(self, cell: RunSpec, stored: Mapping[str, Any], losses: Mapping[str, float]) -> RunRecord:
+        teacher = cell.teacher
+        return RunRecord(
+            run_id=cell.id,
+            kind="distillation" if teacher else "supervised",
+            N=flops.parameters(cell.shape).non_embedding,
+            D=cell.tokens,
+            loss=losses[cell.id],
+            C=cell.training_flops,
+            teacher_id=teacher.id if teacher else None,
+            teacher_N=flops.parameters(teacher.shape).non_embedding if teacher else None,
+            teacher_D=teacher.tokens if teacher else None,
+            teacher_loss=losses[teacher.id] if teacher else None,
+            C_logits=cell.logits_flops if teacher else None,
+            C_teacher=teacher.training_flops if teacher else None,
+            seed=cell.seed,
+            status=stored["status"],
+            extras=self._extras(cell),
+        )
+
+    def _extras(self, cell: RunSpec) -> dict[str, Any]:
+        """What else is known of a run, wall-clock times left out: a resumed grid gives the same table."""
+        shape, recipe, counts = cell.shape, cell.recipe, flops.parameters(cell.shape)
+        return {
+            "role": cell.role,
+            "n_layers": shape.n_layers,
+            "d_model": shape.d_model,
+            "d_ffn": shape.d_ffn,
+            "n_heads": shape.n_heads,
+            "N_embedding": counts.embedding,
+            "N_attention": counts.attention,
+            "N_ffn": counts.ffn,
+            "N_norms": counts.norms,
+            "steps": cell.steps,
+            "batch_tokens": recipe.batch_tokens,
+            "learning_rate": cell.learning_rate,
+            "weight_decay": recipe.weight_decay,
+            "z_loss": recipe.z_loss,
+            "lambda": cell.lam,
+            "tau": cell.tau,
+            "half": cell.half,
+            "epochs": cell.tokens / self.corpus["tokens"][cell.half],
+            "validation_tokens": recipe.validation_tokens,
+            "corpus": self.corpus["name"],
+            "corpus_sha256": self.corpus["sha256"],
+            "digest": cell.digest(),
+        }
+
+
+def create(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> Grid:
+    """Prepare `folder` for a grid, or take up the grid that is in it; raises `InputError` as `check` does."""
+    check(folder, spec, corpus)
+    grid = Grid(folder, spec, corpus)
+    for cell in spec.cells:
+        files_of = grid.cell(cell)
+        files_of.path.mkdir(parents=True, exist_ok=True)
+        if not files_of.spec.exists():
+            files.write_json(files_of.spec, cell.to_dict())
+    files.write_json(
+        folder / "grid.json",
+        {
+            "schema": GRID_SCHEMA,
+            "name": spec.name,
+            "corpus": dict(corpus),
+            "cells": [cell.id for cell in spec.cells],
+        },
+    )
+    return grid
+
+
+def check(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> None:
+    """Raise `InputError` when a folder cannot take a grid up.
+
+    It must be absent, empty, or hold a grid of the same text whose cells of the same name are the same cells.
+    """
+    faults = Faults()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file; name a folder")
+    if (folder / "grid.json").exists():
+        before = open_grid(folder)
+        if before.corpus["sha256"] != corpus["sha256"]:
+            faults.add(
+                f"--out: {folder} was made from another text ({before.corpus['name']} {before.corpus['sha256'][:12]}, "
+                f"now {corpus['name']} {corpus['sha256'][:12]}); use the Python it was made with, or another folder"
+            )
+        for name, cell in by_id(spec.cells).items():
+            stored = CellFolder(folder / "cells" / name).spec
+            if stored.exists() and (differ := _difference(files.read_json(stored), cell.to_dict())):
+                faults.add(
+                    f"--out: {folder} holds a cell {name} that was specified otherwise ({differ}); "
+                    "choose another folder"
+                )
+    elif folder.exists() and any(path.name != _LOCK for path in folder.iterdir()):
+        faults.add(f"--out: {folder} is not empty and holds no grid; choose another folder")
+    faults.raise_if_any()
+
+
+def open_grid(folder: Path) -> Grid:
+    """The grid in a folder. Raises `InputError` where there is none, or one that cannot be read."""
+    path = folder / "grid.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: holds no grid; `distillaw sweep run GRID.toml --out {folder}` makes one")
+    try:
+        data = files.read_json(path)
+        if data["schema"] != GRID_SCHEMA:
+            raise ValueError(f"schema {data['schema']!r}, not {GRID_SCHEMA!r}")
+        cells = [RunSpec.from_dict(files.read_json(CellFolder(folder / "cells" / name).spec)) for name in data["cells"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is no grid that this version can read ({error})") from None
+    return Grid(folder, GridSpec(data["name"], data["corpus"]["name"], tuple(cells)), data["corpus"])
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a grid's folder for oneself. Raises `InputError` when another run has it; a kill releases it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: cannot make the folder {folder}: {error.strerror}") from None
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"--out: another `sweep run` is at work in {folder}; wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+_LOCK = ".lock"
+
+
+def _loss(record: Mapping[str, Any]) -> float:
+    return math.nan if record["loss"] is None else float(record["loss"])
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any], inside: str = "") -> str:
+    """The keys in which two specifications differ, with both values."""
+    lines = []
+    for key in now:
+        old, new, place = before.get(key), now[key], f"{inside}{key}"
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines.append(_difference(old, new, f"{place}."))
+        elif old != new:
+            lines.append(f"{place}: {old} then, {new} now")
+    return ", ".join(line for line in lines if line)

@@ -1,0 +1,138 @@
+"""The paper's transformer, from a shape of the ledger: pre-norm RMSNorm, QK-norm, RoPE, SwiGLU, tied embeddings.
+
+Source: "Distillation Scaling Laws", arXiv 2502.08606 v2, Appendix E and Tables 9-10. Its parameters per group
+equal `fitting.flops.parameters(shape)`. The parametrisation is the standard one; muP, which the paper uses, is
+not implemented, so a learning rate has to be bracketed for the sizes of a grid.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fitting.flops import Shape
+
+ROPE_BASE = 500_000.0
+NORM_EPSILON = 1e-6
+
+
+class Attention(nn.Module):
+    """Causal attention with normalised queries and keys; one gain per head dimension, shared by the heads."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.n_heads, self.n_kv_heads, self.d_head = shape.n_heads, shape.n_kv_heads, shape.d_head
+        self.qkv = nn.Linear(shape.d_model, (self.n_heads + 2 * self.n_kv_heads) * self.d_head, bias=False)
+        self.projection = nn.Linear(self.n_heads * self.d_head, shape.d_model, bias=False)
+        self.query_norm = nn.RMSNorm(self.d_head, eps=NORM_EPSILON)
+        self.key_norm = nn.RMSNorm(self.d_head, eps=NORM_EPSILON)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        batch, length, _ = x.shape
+        heads = self.qkv(x).view(batch, length, -1, self.d_head).transpose(1, 2)
+        query, key, value = heads.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
+        query = _rotate(self.query_norm(query), cosine, sine)
+        key = _rotate(self.key_norm(key), cosine, sine)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, is_causal=True, enable_gqa=self.n_heads != self.n_kv_heads
+        )
+        return self.projection(mixed.transpose(1, 2).reshape(batch, length, -1))  # type: ignore[no-any-return]
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: down(silu(gate(x)) * up(x)), gate and up in one matrix."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(shape.d_model, 2 * shape.d_ffn, bias=False)
+        self.down = nn.Linear(shape.d_ffn, shape.d_model, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """One layer: attention and feed-forward, each behind its own norm and added to the stream."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.attention = Attention(shape)
+        self.ffn_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.ffn = FeedForward(shape)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), cosine, sine)
+        return x + self.ffn(self.ffn_norm(x))  # type: ignore[no-any-return]
+
+
+class Transformer(nn.Module):
+    """Tokens (batch, length) to normalised hidden states (batch, length, d_model).
+
+    The head is left to the loss, which multiplies by `head` (the tied embedding) in chunks of tokens;
+    `logits` does both at once where the vocabulary is small.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.n_vocab, shape.d_model)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
+        self.output_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        # a pure function of the shape, so never part of a checkpoint
+        cosine, sine = _rotations(shape)
+        self.register_buffer("cosine", cosine, persistent=False)
+        self.register_buffer("sine", sine, persistent=False)
+
+    @property
+    def head(self) -> Tensor:
+        """The output matrix (n_vocab, d_model): the embedding itself."""
+        return self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        length = tokens.shape[1]
+        cosine, sine = self.get_buffer("cosine")[:length], self.get_buffer("sine")[:length]
+        x = self.embedding(tokens)
+        for block in self.blocks:
+            x = block(x, cosine, sine)
+        return self.output_norm(x)  # type: ignore[no-any-return]
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """Logits (batch, length, n_vocab), all alive at once."""
+        return F.linear(self(tokens), self.head)
+
+
+def initialise(model: Transformer, seed: int) -> None:
+    """Draw the weights: a pure function of the shape and the seed, whatever the default device or generator.
+
+    Every matrix is normal with standard deviation 1/sqrt(fan_in); the two that write into the residual stream
+    are scaled by 1/sqrt(2 n_layers) more, so that the stream does not grow with depth. The tied embedding has
+    1/sqrt(d_model): unit-variance logits. Gains are 1.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    depth = 1 / math.sqrt(2 * model.shape.n_layers)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim < 2:
+                parameter.fill_(1.0)
+                continue
+            deviation = parameter.shape[1] ** -0.5
+            if name.endswith(("projection.weight", "down.weight")):
+                deviation *= depth
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)
+
+
+def _rotations(shape: Shape) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (n_ctx, d_head / 2) of the rotary embedding, in float64 until the end."""
+    half = shape.d_head // 2
+    frequency = ROPE_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
+    angle = torch.outer(torch.arange(shape.n_ctx, dtype=torch.float64), frequency)
+    return angle.cos().float(), angle.sin().float()
+
+
+def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn the pairs (x[i], x[i + d_head/2]) by the angle of their position."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)

@@ -1,0 +1,81 @@
+"""How far a grid is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+import time
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from sweeps.executors import Event
+from sweeps.grid import Grid
+from sweeps.render import duration
+
+_LINE_SECONDS = 20.0
+
+
+class Display:
+    """Told of events, shows the share of FLOPs done, the cells finished and the time left. A context manager."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._total = sum(cell.total_flops for cell in grid.spec.cells)
+        self._finished = {cell.id for cell in grid.spec.cells if grid.cell(cell).record.exists()}
+        self._at_start = self._done()
+        self._line_at = time.monotonic()
+        self._moving: tuple[float, float] | None = None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            refresh_per_second=4,
+        )
+        self._task = self._bar.add_task(self._cells(), total=self._total, left="")
+        self._bar.update(self._task, completed=self._at_start)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        if not self._console.is_terminal and len(self._finished) < len(self._grid.spec.cells):
+            self._console.print(f"{self._grid.spec.name}: {self._cells()} done; starting")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def tell(self, event: Event) -> None:
+        """Show an event."""
+        cell = event.cell
+        if cell is not None and event.state in ("finished", "diverged"):
+            self._finished.add(cell.id)
+        if cell is not None and event.state in ("diverged", "failed", "blocked"):
+            why = " (its teacher did not finish)" if event.state == "blocked" else ""
+            self._console.print(f"warning: {cell.id}: {event.state}{why}")
+        done = self._done()
+        left = self._left(done)
+        self._bar.update(self._task, description=self._cells(), completed=done, left=left)
+        line = f"{self._cells()}, {100 * done / self._total:.0f} % of FLOPs" + (f", {left}" if left else "")
+        if not self._console.is_terminal and time.monotonic() - self._line_at >= _LINE_SECONDS:
+            self._line_at = time.monotonic()
+            self._console.print(line)
+
+    def _cells(self) -> str:
+        return f"{len(self._finished)}/{len(self._grid.spec.cells)} cells"
+
+    def _done(self) -> float:
+        return sum(self._grid.flops_done(cell) for cell in self._grid.spec.cells)
+
+    def _left(self, done: float) -> str:
+        """The time left at the rate of FLOPs so far."""
+        if done <= self._at_start:
+            return ""
+        if self._moving is None:  # what the workers' imports took says nothing about the rate
+            self._moving = (time.monotonic(), done)
+        since, at = self._moving
+        if done <= at:
+            return ""
+        seconds = (time.monotonic() - since) * (self._total - done) / (done - at)
+        return f"about {duration(seconds)} left"

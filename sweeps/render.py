@@ -1,0 +1,133 @@
+"""A grid for a terminal and for programs: its plan before it runs, its state and losses after."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fitting import flops, units
+from sweeps import files
+from sweeps.estimate import Estimate
+from sweeps.grid import Grid, State
+from sweeps.spec import GridSpec, RunSpec
+
+
+def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State], time: Estimate | None) -> None:
+    """Print what a grid would run."""
+    out = _console()
+    left = [cell for cell in grid.cells if states[cell.id] not in ("finished", "diverged")]
+    total = sum(cell.total_flops for cell in left)
+    done = len(grid.cells) - len(left)
+    what = f"{len(grid.cells)} cells" + (f", {done} of them done" if done else "")
+    out.print(f"Grid {grid.name}: {what}; {units.flops(total)} FLOPs to spend{_duration(time)}.")
+    tokens = corpus["tokens"]
+    out.print(
+        f"Text: {corpus['name']}, {units.count(tokens['teacher'])} tokens for teachers, "
+        f"{units.count(tokens['student'])} for students, sha256 {corpus['sha256'][:12]}."
+    )
+    out.print()
+    table = _table("cell", "N", "D", "steps", "FLOPs", "after", "state")
+    for cell in grid.cells:
+        table.add_row(*_columns(cell), cell.teacher.id if cell.teacher else "", states[cell.id])
+    out.print(table)
+    if time is None:
+        out.print("No estimate of the time: torch is not installed (pip install 'distillaw[sweeps]').")
+    else:
+        out.print(f"Time: an estimate from {time.basis}.")
+
+
+def summary(grid: Grid) -> None:
+    """Print the states of a grid's cells and the losses of the finished ones."""
+    out = _console()
+    states = grid.states()
+    counts = Counter(states.values())
+    listed = ", ".join(f"{count} {state}" for state, count in counts.items())
+    out.print(f"Grid {grid.spec.name} in {grid.folder}: {len(states)} cells, {listed}.")
+    out.print()
+    table = _table("cell", "N", "D", "steps", "FLOPs", "loss", "state")
+    for cell in grid.spec.cells:
+        loss = _loss(grid, cell)
+        table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", states[cell.id])
+    out.print(table)
+    out.print("Loss: held-out cross-entropy in nats per token. N: non-embedding parameters.")
+
+
+def plan_object(
+    grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State], time: Estimate | None
+) -> dict[str, Any]:
+    """What `--dry-run --json` prints."""
+    return {
+        "dry_run": True,
+        "name": grid.name,
+        "corpus": dict(corpus),
+        "cells": [_cell_object(cell, states[cell.id]) for cell in grid.cells],
+        "flops": sum(cell.total_flops for cell in grid.cells),
+        "seconds": time.seconds if time else None,
+        "seconds_basis": time.basis if time else None,
+    }
+
+
+def state_object(grid: Grid) -> dict[str, Any]:
+    """What `run --json` and `status --json` print."""
+    states = grid.states()
+    cells = []
+    for cell in grid.spec.cells:
+        done = grid.flops_done(cell)
+        cells.append({**_cell_object(cell, states[cell.id]), "flops_done": done, "loss": _loss(grid, cell)})
+    return {
+        "name": grid.spec.name,
+        "out": str(grid.folder),
+        "corpus": dict(grid.corpus),
+        "counts": dict(Counter(states.values())),
+        "cells": cells,
+    }
+
+
+def _cell_object(cell: RunSpec, state: State) -> dict[str, Any]:
+    return {
+        "id": cell.id,
+        "role": cell.role,
+        "teacher": cell.teacher.id if cell.teacher else None,
+        "N": flops.parameters(cell.shape).non_embedding,
+        "D": cell.tokens,
+        "steps": cell.steps,
+        "flops": {"training": cell.training_flops, "logits": cell.logits_flops},
+        "state": state,
+    }
+
+
+def _columns(cell: RunSpec) -> tuple[str, ...]:
+    N = flops.parameters(cell.shape).non_embedding
+    return cell.id, units.count(N), units.count(cell.tokens), str(cell.steps), units.flops(cell.total_flops)
+
+
+def _loss(grid: Grid, cell: RunSpec) -> float | None:
+    record = grid.cell(cell).record
+    return files.read_json(record)["loss"] if record.exists() else None
+
+
+def _duration(time: Estimate | None) -> str:
+    if time is None:
+        return ""
+    return f", about {duration(time.seconds)} with {time.workers} workers"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person: `45 s`, `3 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("cell", "after", "state") else "right")
+    return table
