@@ -22,7 +22,7 @@ from fitting.solver import Residual
 Array = NDArray[np.float64]
 
 _GAMMA = (0.1, 10.0)
-_SLOPE = (1e-4, 2.0)
+_SLOPE = (5e-3, 2.0)
 _C0 = (0.0, 20.0)
 _F1 = (0.01, 3.0)
 _K = (0.02, 2000.0)

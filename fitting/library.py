@@ -17,25 +17,25 @@ def load_law(name: str) -> KnownLaw:
     """
     if name in PUBLISHED:
         return PUBLISHED[name]
-    _require_file(name)
+    _require_file(name, "--law")
     return Fit.from_json(name).known()
 
 
-def load_supervised(name: str) -> Fit:
-    """The supervised law called `name`, as a fit for a distillation law to stand on."""
+def load_supervised(name: str, option: str = "--supervised") -> Fit:
+    """The supervised law called `name`, as a fit for a distillation law to stand on; `option` opens a refusal."""
     if name in PUBLISHED:
         return Fit.given(PUBLISHED[name])
-    _require_file(name)
+    _require_file(name, option)
     fit = Fit.from_json(name)
     return fit.supervised or fit
 
 
-def _require_file(name: str) -> None:
+def _require_file(name: str, option: str) -> None:
     path = Path(name)
     if path.exists() or path.suffix == ".json" or len(path.parts) > 1:
         return
     near = difflib.get_close_matches(name.casefold(), PUBLISHED, n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]!r}?" if near else "."
     raise InputError(
-        f"--law: no law is called {name!r}{meant} There are {', '.join(PUBLISHED)}, and the JSON files of fits"
+        f"{option}: no law is called {name!r}{meant} There are {', '.join(PUBLISHED)}, and the JSON files of fits"
     )

@@ -31,6 +31,11 @@ _PATIENCE = 5
 _PROGRESS = 1e-11
 """Relative decrease of the objective that counts as progress."""
 
+_LEADERS = 4
+_FOLLOW_AFTER = 60
+_SAME = 3e-5
+"""After so many steps only the best few go on; others as close to the best as this have found its valley."""
+
 _CHECK_EVERY = 20
 _WORTHWHILE = 1e-9
 """Relative decrease over `_CHECK_EVERY` steps below which a start on a long flat valley has arrived too."""
@@ -138,6 +143,7 @@ def minimise(objective: Objective, starts: Array, lower: Array, upper: Array) ->
         idle = np.zeros(len(z), dtype=bool)
         idle[checked] = value[checked] > mark[checked] * (1 - _WORTHWHILE)
         mark[checked] = value[checked]
+        idle |= _following(value, steps)
         moving[lanes] = ~idle[lanes] & (still[lanes] < _PATIENCE) & (steps[lanes] < _MAX_STEPS) & (value[lanes] > exact)
 
     order = np.argsort(value, kind="stable")
@@ -145,6 +151,13 @@ def minimise(objective: Objective, starts: Array, lower: Array, upper: Array) ->
     arrived = np.isfinite(value) & (steps < _MAX_STEPS)
     runs = objective.runs
     return Minima(z[order], value[order], arrived[order], r[0, :runs], jacobian[0, :runs])
+
+
+def _following(value: Array, steps: NDArray[np.int_]) -> NDArray[np.bool_]:
+    """Starts that have come within `_SAME` of the best and are not among the leaders."""
+    close: NDArray[np.bool_] = (steps >= _FOLLOW_AFTER) & (value <= value.min() * (1 + _SAME))
+    close[np.argsort(value, kind="stable")[:_LEADERS]] = False
+    return close
 
 
 def _candidates(objective: Objective, z: Array, damping: Array, lower: Array, upper: Array) -> Array:

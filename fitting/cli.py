@@ -1,0 +1,258 @@
+"""The commands `distillaw fit`, `predict` and `laws`: flags in, one answer out; mounted by name."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fitting import units
+from fitting.errors import Faults, InputError
+from fitting.known import KnownLaw
+from fitting.library import load_law, load_supervised
+from fitting.published import DEFAULT_LAW, PUBLISHED
+
+if TYPE_CHECKING:
+    from fitting.records import RunTable
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OURS=THEIRS", help="The table's column for one of ours: loss=val_loss. Repeatable."),
+]
+ConventionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--convention",
+        help="How the table counts N and FLOPs, where it does not say: busbridge2025, 6ND, 6ND-total or a JSON file.",
+    ),
+]
+
+
+def fit(
+    runs: Annotated[str, typer.Argument(metavar="RUNS", help="A table of runs: .csv, .jsonl or .parquet.")],
+    form: Annotated[
+        str | None,
+        typer.Option(help="supervised or distillation; by default distillation if the table has distilled runs."),
+    ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fix",
+            metavar="NAME=VALUE",
+            help="Hold a coefficient. For a distillation, gamma holds in both laws and supervised.NAME in the "
+            "supervised law underneath. Repeatable.",
+        ),
+    ] = None,
+    huber_delta: Annotated[
+        str, typer.Option("--huber-delta", help="Where the loss of a log residual turns from square to linear.")
+    ] = "1e-3",
+    supervised: Annotated[
+        str | None,
+        typer.Option(
+            "--supervised", metavar="LAW", help="A known supervised law (id or file) instead of a fitted one."
+        ),
+    ] = None,
+    mapping: Map = None,
+    convention: ConventionOption = None,
+    out: Annotated[str | None, typer.Option("--out", help="Write the fit as JSON, to use as --law.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit the supervised law to runs, and the distillation law on top of it.
+
+    The supervised law is L(N, D) = E + (A/N^alpha + B/D^beta)^gamma; the distillation law adds the teacher's
+    cross-entropy (Eq 1 and 8 of arXiv 2502.08606). Only finished runs count.
+
+    \b
+    Examples:
+      distillaw fit runs.csv --out law.json
+      distillaw fit runs.csv --fix gamma=1 --out law.json
+      distillaw fit runs.csv --form supervised --json
+      distillaw fit students.csv --supervised busbridge2025 --out law.json
+      distillaw fit theirs.csv --map N=params --map D=tokens --map loss=val_loss --convention 6ND
+    """
+    from fitting import evidence
+
+    faults = Faults()
+    if form not in (None, "supervised", "distillation"):
+        faults.add(f"--form: must be supervised or distillation, not {form!r}")
+    fixed = faults.collect(evidence.parse_fixed, fix or []) or {}
+    delta = faults.collect(units.parse, huber_delta, "--huber-delta")
+    base = faults.collect(load_supervised, supervised, "--supervised") if supervised is not None else None
+    if supervised is not None and form == "supervised":
+        faults.add("--supervised: takes the place of the law that --form supervised would fit; give one of the two")
+    faults.collect(_check_out, out)
+    table = _read(runs, mapping, convention, faults)
+    faults.raise_if_any()
+    assert delta is not None
+
+    from fitting.estimation import fit_table
+
+    if not as_json:
+        typer.echo(f"Fitting {len(table)} runs of {runs} ...", err=True)
+    found = fit_table(table, form=form, fixed=fixed, huber_delta=delta, supervised=base)
+    if out is not None:
+        found.to_json(out)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), allow_nan=False))
+        return
+    from fitting.report import show_fit
+
+    show_fit(found, runs, out)
+
+
+def predict(
+    runs: Annotated[
+        str | None, typer.Argument(metavar="[RUNS]", help="A table of runs to predict, instead of one student.")
+    ] = None,
+    student: Annotated[str | None, typer.Option("--student", help="Student size, parameters: 300M, 1B, 7e9.")] = None,
+    tokens: Annotated[str | None, typer.Option("--tokens", help="Its training tokens: 100B.")] = None,
+    teacher_loss: Annotated[
+        str | None,
+        typer.Option("--teacher-loss", help="The teacher's cross-entropy, nats/token; without it, no teacher."),
+    ] = None,
+    law: Annotated[
+        str, typer.Option("--law", help="A published law's id (distillaw laws) or a fit's JSON file.")
+    ] = DEFAULT_LAW,
+    total: Annotated[bool, typer.Option("--total", help="The size is given with embeddings.")] = False,
+    mapping: Map = None,
+    convention: ConventionOption = None,
+    out: Annotated[
+        str | None, typer.Option("--out", help="For RUNS: write them here with a column `predicted`.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict a student's cross-entropy from a law, or that of every run in a table.
+
+    \b
+    Examples:
+      distillaw predict --student 1B --tokens 100B --teacher-loss 2.2
+      distillaw predict --student 1B --tokens 100B --json
+      distillaw predict --student 100K --tokens 2M --teacher-loss 2.5 --law law.json
+      distillaw predict runs.csv --law law.json --out predicted.csv
+    """
+    faults = Faults()
+    known = faults.collect(load_law, law)
+    single = {"--student": student, "--tokens": tokens, "--teacher-loss": teacher_loss}
+    if runs is not None:
+        faults.extend([f"{name}: is for one student; a table ({runs}) has its own" for name, v in single.items() if v])
+        if total:
+            faults.add("--total: a table says by its convention how it counts; see --convention")
+        _predict_table(runs, known, mapping, convention, out, as_json, faults)
+        return
+    for name, value in (("--out", out), ("--map", mapping), ("--convention", convention)):
+        if value:
+            faults.add(f"{name}: is for a table of runs; name the table")
+    for name in ("--student", "--tokens"):
+        if single[name] is None:
+            faults.add(f"{name}: is missing; give --student and --tokens, or a table of runs")
+    N = faults.collect(_size, student, known, total) if student is not None else None
+    D = faults.collect(units.parse, tokens, "--tokens") if tokens is not None else None
+    L_T = faults.collect(_loss, teacher_loss) if teacher_loss is not None else None
+    faults.raise_if_any()
+    assert known is not None
+    assert N is not None
+    assert D is not None
+
+    from fitting import predict as prediction
+
+    found = prediction.student(known, N, D, L_T)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), allow_nan=False))
+        return
+    from fitting.report import show_prediction
+
+    show_prediction(found, known, N, D, L_T, law)
+
+
+def laws(as_json: Json = False) -> None:
+    """List the published laws: coefficients, where they come from, and how far they reach.
+
+    \b
+    Examples:
+      distillaw laws
+      distillaw laws --json
+    """
+    from fitting import report
+
+    if as_json:
+        found = [report.describe_law(law) for law in PUBLISHED.values()]
+        typer.echo(json.dumps({"schema": "distillaw/laws/1", "laws": found}, allow_nan=False))
+        return
+    report.show_laws(PUBLISHED.values())
+
+
+def _predict_table(
+    runs: str,
+    law: KnownLaw | None,
+    mapping: list[str] | None,
+    convention: str | None,
+    out: str | None,
+    as_json: bool,
+    faults: Faults,
+) -> None:
+    if out is None:
+        faults.add("--out: is missing; say where the table with its predictions goes: --out predicted.csv")
+    faults.collect(_check_out, out)
+    table = _read(runs, mapping, convention, faults)
+    faults.raise_if_any()
+    assert law is not None
+    assert out is not None
+
+    from fitting import predict as prediction
+    from fitting import report
+
+    found = prediction.table(law, table)
+    found.write(out)
+    if as_json:
+        typer.echo(json.dumps(report.describe_predictions(found, law, out), allow_nan=False))
+        return
+    report.show_predictions(found, law, out)
+
+
+def _read(runs: str, mapping: list[str] | None, convention: str | None, faults: Faults) -> "RunTable":
+    """Read a table, adding its faults to those of the flags; only to be used when there were none."""
+    from fitting import conventions
+    from fitting.records import RunTable
+
+    counted = faults.collect(conventions.named, convention) if convention is not None else None
+    found = faults.collect(RunTable.read, runs, mapping=faults.collect(_mapping, mapping or []), convention=counted)
+    faults.raise_if_any()
+    assert found is not None
+    return found
+
+
+def _mapping(texts: list[str]) -> dict[str, str]:
+    faults, found = Faults(), {}
+    for text in (part for given in texts for part in given.split(",")):
+        ours, equals, theirs = (part.strip() for part in text.partition("="))
+        if not (ours and equals and theirs):
+            faults.add(f"--map {text}: write OURS=THEIRS, as in --map loss=val_loss")
+        elif ours in found:
+            faults.add(f"--map {text}: {ours} is mapped twice")
+        found[ours] = theirs
+    faults.raise_if_any()
+    return found
+
+
+def _check_out(out: str | None) -> None:
+    if out is not None and not Path(out).parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {Path(out).parent}")
+
+
+def _size(text: str, law: KnownLaw | None, total: bool) -> float:
+    N = units.parse(text, "--student")
+    if law is None:
+        return N
+    if law.convention.parameters == "total":
+        if not total:
+            raise InputError(f"--student: law {law.id!r} counts parameters with embeddings; add --total")
+        return N
+    return law.convention.without_embedding(N) if total else N
+
+
+def _loss(text: str) -> float:
+    value = units.parse(text, "--teacher-loss")
+    if value > 12:
+        raise InputError(f"--teacher-loss: {text} looks like a perplexity; give its logarithm, in nats per token")
+    return value

@@ -1,0 +1,223 @@
+"""Fits, predictions and laws for a terminal: the answer in a sentence, the table, the doubts, the next command.
+
+Results go to stdout, warnings to stderr. Without a terminal, and under NO_COLOR, the text is plain.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fitting import units
+from fitting.fit import COEFFICIENTS, Doubt, Fit
+from fitting.known import KnownLaw
+from fitting.predict import Prediction, range_of
+from fitting.published import DEFAULT_LAW
+from fitting.records import RunTable
+
+_PLAIN_WIDTH = 140
+"""Columns for a file or a pipe, where nothing needs to be folded."""
+
+
+def show_fit(fit: Fit, runs: str, out: str | None) -> None:
+    """Print a fit; `runs` and `out` are the paths that the next command repeats."""
+    console = _console()
+    console.print(answer(fit))
+    console.print()
+    for part in (fit.supervised, fit):
+        if part is not None:
+            console.print(_heading(part))
+            console.print(_coefficients(part))
+            console.print()
+    console.print(f"Law: {fit.id}, {fit.source}." + (f" Written to {out}." if out else ""))
+    show_doubts([*(fit.supervised.warnings if fit.supervised else ()), *fit.warnings])
+    console.print(f"Next: {_after_fit(fit, runs, out)}")
+
+
+def answer(fit: Fit) -> str:
+    """How well the law fits, in one sentence."""
+    kind = "distilled" if fit.form == "distillation" else "supervised"
+    free = len(COEFFICIENTS[fit.form]) - len(fit.fixed)
+    vague = [name for name, sure in fit.identified.items() if not sure]
+    told = f"; {len(vague)} of its {free} free coefficients are not determined" if vague else ""
+    return f"The {fit.form} law fits {fit.n_runs} {kind} runs to a typical {fit.relative_error:.2%}{told}."
+
+
+def _heading(fit: Fit) -> str:
+    if fit.status == "given":
+        return f"Supervised law, given: {fit.id} ({fit.source})"
+    return (
+        f"{fit.form.capitalize()} law: {fit.status}, objective {fit.objective:.6g}, "
+        f"{fit.starts_agreeing:.0%} of starts agree"
+    )
+
+
+def _coefficients(fit: Fit) -> Table:
+    grid = _table(
+        "coefficient", "value", f"{fit.interval_level or 0.9:.0%} interval ({fit.interval_method})", "identified"
+    )
+    for name, value in fit.coefficients.items():
+        ends = fit.intervals[name]
+        known = "fixed" if name in fit.fixed else "yes" if fit.identified[name] else "no"
+        grid.add_row(name, f"{value:.4g}", "" if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}", known)
+    return grid
+
+
+def _after_fit(fit: Fit, runs: str, out: str | None) -> str:
+    if out is None:
+        return f"distillaw fit {runs} --out law.json, then distillaw plan --law law.json"
+    within = fit.support
+    assert within.N_S is not None
+    assert within.D_S is not None
+    size, total = units.count(within.N_S[1]), " --total" if fit.convention.parameters == "total" else ""
+    if fit.form == "supervised":
+        return f"distillaw predict --student {size} --tokens {units.count(within.D_S[1])} --law {out}{total}"
+    budget = units.flops(2 * float(fit.convention.training(within.N_S[1], within.D_S[1])))
+    return f"distillaw plan train-teacher --student {size} --budget {budget} --law {out}{total}"
+
+
+def show_prediction(
+    prediction: Prediction, law: KnownLaw, N: float, D: float, teacher_loss: float | None, called: str
+) -> None:
+    """Print the prediction for one student; `called` is how the caller named the law."""
+    console = _console()
+    who = f"{units.count(N)} parameters on {units.count(D)} tokens"
+    gain = prediction.supervised_loss - prediction.loss
+    if teacher_loss is None:
+        console.print(f"Trained on the data alone, {who} reach {prediction.loss:.3f} nats/token.")
+    else:
+        side = "better" if gain >= 0 else "worse"
+        console.print(
+            f"Distilled from a teacher at {teacher_loss:g}, {who} reach {prediction.loss:.3f} nats/token, "
+            f"{abs(gain):.3f} {side} than without a teacher."
+        )
+    console.print()
+    grid = _table("", "nats/token")
+    if teacher_loss is not None:
+        grid.add_row("teacher", f"{teacher_loss:.4f}")
+        grid.add_row("student, distilled", f"{prediction.loss:.4f}")
+    grid.add_row("student, supervised", f"{prediction.supervised_loss:.4f}")
+    console.print(grid)
+    console.print()
+    console.print(f"Law: {law.id} ({law.source}); its error is {law.error_source}.")
+    show_doubts(prediction.warnings)
+    with_law = "" if called == DEFAULT_LAW else f" --law {called}"
+    if law.distillation is None:
+        console.print("Next: distillaw laws")
+    elif teacher_loss is None:
+        console.print(
+            f"Next: distillaw predict --student {units.exact(N)} --tokens {units.exact(D)} --teacher-loss "
+            f"{0.9 * prediction.loss:.2f}{with_law}"
+        )
+    else:
+        cost = units.flops(float(law.convention.training(N, D)))
+        console.print(f"Next: distillaw plan teacher-exists --student {units.exact(N)} --budget {cost}{with_law}")
+
+
+def show_predictions(runs: RunTable, law: KnownLaw, out: str) -> None:
+    """Print how a law's predictions compare with a table that has them in `predicted`."""
+    console = _console()
+    miss = misses(runs)
+    known = ~np.isnan(miss)
+    told = f", a typical {np.median(miss[known]):.2%} from what was observed" if known.any() else ""
+    console.print(f"Predicted {int((~np.isnan(runs.column('predicted'))).sum())} of {len(runs)} runs{told}.")
+    console.print()
+    grid = _table("runs", "finished", "median miss", "90th percentile", "worst", "worst run")
+    kinds, names = runs.column("kind"), runs.column("run_id")
+    for kind in ("supervised", "distillation"):
+        among = known & (kinds == kind)
+        if among.any():
+            found = miss[among]
+            middle, high, worst = np.median(found), np.quantile(found, 0.9), found.max()
+            run = names[among][found.argmax()]
+            grid.add_row(kind, str(among.sum()), f"{middle:.2%}", f"{high:.2%}", f"{worst:.2%}", str(run))
+    console.print(grid)
+    console.print()
+    console.print(f"Law: {law.id} ({law.source}). Written to {out}, column `predicted`; this law has no draws, so no")
+    console.print("low and high.")
+    console.print(f"Next: distillaw figures --runs {out}")
+
+
+def describe_predictions(runs: RunTable, law: KnownLaw, out: str) -> dict[str, Any]:
+    """The object of `distillaw predict RUNS --json`."""
+    miss = misses(runs)
+    known = miss[~np.isnan(miss)]
+    return {
+        "schema": "distillaw/predictions/1",
+        "law": law.describe(),
+        "out": out,
+        "n_runs": len(runs),
+        "median_relative_error": float(np.median(known)) if len(known) else None,
+        "interval": None,
+    }
+
+
+def misses(runs: RunTable) -> Any:
+    """|predicted / observed - 1| of each run, shape (runs,); NaN where a run did not finish."""
+    finished = runs.column("status") == "finished"
+    return np.where(finished, np.abs(runs.column("predicted") / runs.column("loss") - 1), np.nan)
+
+
+def show_laws(laws: Iterable[KnownLaw]) -> None:
+    """Print the laws that the program knows."""
+    console, laws = _console(), list(laws)
+    console.print(f"{len(laws)} published laws; a fit's JSON file serves wherever an id does.")
+    for law in laws:
+        console.print()
+        console.print(f"{law.id}: {law.source}")
+        console.print(f"  N is {law.convention.parameters}; runs: {range_of(law)}; error: {law.error_source}")
+        grid = _table("", *COEFFICIENTS["supervised"], "c0", "c1", "f1", "d1")
+        for form, formula in (("supervised", law.supervised), ("distillation", law.distillation)):
+            if formula is not None:
+                cells = [getattr(formula, str(column.header), None) for column in grid.columns[1:]]
+                grid.add_row(f"  {form}", *("" if cell is None else f"{cell:g}" for cell in cells))
+        console.print(grid)
+        for note in law.notes:
+            console.print(f"  {note}")
+    console.print()
+    console.print("Next: distillaw predict --student 1B --tokens 100B --teacher-loss 2.2")
+
+
+def describe_law(law: KnownLaw) -> dict[str, Any]:
+    """One law in the object of `distillaw laws --json`."""
+    formulas = {"supervised": law.supervised, "distillation": law.distillation}
+    return {
+        **law.describe(),
+        "coefficients": {
+            form: {name: getattr(formula, name) for name in COEFFICIENTS[form]}
+            for form, formula in formulas.items()
+            if formula is not None
+        },
+        "intervals": law.intervals,
+        "interval_level": law.interval_level,
+        "support": {name: ends for name, ends in asdict(law.support).items() if ends is not None},
+        "relative_error": law.relative_error,
+        "error_source": law.error_source,
+        "notes": list(law.notes),
+    }
+
+
+def show_doubts(doubts: Iterable[Doubt]) -> None:
+    """Print warnings, on stderr."""
+    console = _console(stderr=True)
+    for doubt in doubts:
+        console.print(f"warning: {doubt.message} [{doubt.code}]")
+
+
+def _table(*columns: str) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        grid.add_column(column, justify="left" if i == 0 else "right")
+    return grid
+
+
+def _console(**options: Any) -> Console:
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True, **options)
+    return (
+        console
+        if console.is_terminal
+        else Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=_PLAIN_WIDTH, **options)
+    )
