@@ -70,7 +70,7 @@ def _about_gamma(fit: Fit) -> list[Doubt]:
         return []
     if ends is None and fit.identified["gamma"]:
         return []
-    return [Doubt("gamma-not-distinguished", "these runs cannot tell gamma from 1; --fix gamma=1 loses little")]
+    return [Doubt("gamma-not-distinguished", "these runs cannot tell gamma from 1; see what --fix gamma=1 changes")]
 
 
 def _about_teachers(fit: Fit, table: RunTable, runs: RunTable) -> list[Doubt]:

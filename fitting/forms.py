@@ -9,6 +9,7 @@ in logarithms (Eq 44 and 49 of arXiv 2502.08606); a test holds them equal.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -58,19 +59,16 @@ class Problem:
         """What the residual needs beside the columns: the centre, the fixed values, and which are fixed."""
         return self.centre, np.nan_to_num(self.fixed), (~self.free).astype(float)
 
-    def log_coefficients(self, z: Array) -> Array:
-        """Logarithms of the coefficients at coordinates z, but c0 itself, in the order of `names`."""
+    def log_coefficients(self, z: Array) -> tuple[Array, Array]:
+        """Logarithms of the coefficients at coordinates z, but c0 itself, in the order of `names`, and their
+        derivatives, shape (coefficients, p)."""
         with jax.enable_x64(True):
-            return np.asarray(_READ[self.form](*map(jnp.asarray, (z, *self.parameters))))
-
-    def log_coefficients_jacobian(self, z: Array) -> Array:
-        """Derivatives of `log_coefficients`, shape (coefficients, p)."""
-        with jax.enable_x64(True):
-            return np.asarray(jax.jacfwd(_READ[self.form])(*map(jnp.asarray, (z, *self.parameters))))
+            logs, derivatives = _read(_READ[self.form], z, *self.parameters)
+            return np.asarray(logs), np.asarray(derivatives)
 
     def coefficients(self, z: Array) -> dict[str, float]:
         """The coefficients as the law is written in them; fixed ones exactly as given."""
-        logs = self.log_coefficients(z)
+        logs, _ = self.log_coefficients(z)
         values = {n: float(x if n == "c0" else np.exp(x)) for n, x in zip(self.names, logs, strict=True)}
         given = zip(self.names, self.fixed, strict=True)
         return values | {name: float(value) for name, value in given if not np.isnan(value)}
@@ -221,3 +219,8 @@ def _read_distillation(z: Any, centre: Any, fixed: Any, held: Any) -> Any:
 
 
 _READ = {"supervised": _read_supervised, "distillation": _read_distillation}
+
+
+@partial(jax.jit, static_argnums=0)
+def _read(conversion: Any, z: Any, centre: Any, fixed: Any, held: Any) -> tuple[Any, Any]:
+    return conversion(z, centre, fixed, held), jax.jacfwd(conversion)(z, centre, fixed, held)

@@ -26,8 +26,8 @@ def marginals(
     The covariance is that of a Huber estimate, τ² (JᵀJ)⁻¹ with τ² = E[ψ²] / E[ψ']² (Huber 1981, section 7.6), J
     the derivatives of the log residuals; it is carried to the coefficients' logarithms by their Jacobian, so that
     intervals are positive. A coefficient is not identified when its relative standard error exceeds one half or
-    when it rests on a bound; it has no interval then. A fixed coefficient counts as identified and has none.
-    Errors of a supervised law underneath, and of the teachers' losses, are not in it.
+    when anything it is computed from rests on a bound of the search; it has no interval then. A fixed
+    coefficient counts as identified and has none. Errors of a supervised law underneath, and of the teachers' losses, are not in it.
     """
     free = problem.free & ~bounded
     seen = jacobian[:, free]
@@ -37,16 +37,17 @@ def marginals(
     values, vectors = np.linalg.eigh(information)
     values = np.maximum(values, _SINGULAR * max(values.max(initial=0.0), 1e-300))
     root = (vectors / np.sqrt(values)) / scale[:, None]  # covariance = tau² root rootᵀ
-    gradient = problem.log_coefficients_jacobian(z)[:, free]
+    logs, every = problem.log_coefficients(z)
+    gradient, arbitrary = every[:, free], (every[:, problem.free & bounded] != 0).any(axis=1)
     spread = _noise(residuals, delta, int(free.sum())) * np.sqrt(((gradient @ root) ** 2).sum(axis=1))
 
     half = NormalDist().inv_cdf((1 + LEVEL) / 2)
     identified: dict[str, bool] = {}
     intervals: dict[str, Range | None] = {}
-    for i, (name, middle) in enumerate(zip(problem.names, problem.log_coefficients(z), strict=True)):
+    for i, (name, middle) in enumerate(zip(problem.names, logs, strict=True)):
         width = spread[i] / max(middle, 1.0) if name == "c0" else spread[i]
         fixed = not problem.free[i]
-        identified[name] = fixed or bool(width <= _VAGUE and not bounded[i])
+        identified[name] = fixed or bool(width <= _VAGUE and not arbitrary[i])
         intervals[name] = None
         if identified[name] and not fixed:
             low, high = middle - half * spread[i], middle + half * spread[i]
