@@ -60,8 +60,10 @@ class Problem:
         return self.centre, np.nan_to_num(self.fixed), (~self.free).astype(float)
 
     def log_coefficients(self, z: Array) -> tuple[Array, Array]:
-        """Logarithms of the coefficients at coordinates z, but c0 itself, in the order of `names`, and their
-        derivatives, shape (coefficients, p)."""
+        """Logarithms of the coefficients at coordinates z (c0 as it is), and their derivatives by z.
+
+        Shapes (coefficients,) and (coefficients, p), in the order of `names`.
+        """
         with jax.enable_x64(True):
             logs, derivatives = _read(_READ[self.form], z, *self.parameters)
             return np.asarray(logs), np.asarray(derivatives)

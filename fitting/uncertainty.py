@@ -27,7 +27,8 @@ def marginals(
     the derivatives of the log residuals; it is carried to the coefficients' logarithms by their Jacobian, so that
     intervals are positive. A coefficient is not identified when its relative standard error exceeds one half or
     when anything it is computed from rests on a bound of the search; it has no interval then. A fixed
-    coefficient counts as identified and has none. Errors of a supervised law underneath, and of the teachers' losses, are not in it.
+    coefficient counts as identified and has none. Errors of a supervised law underneath, and of the teachers'
+    losses, are not in it.
     """
     free = problem.free & ~bounded
     seen = jacobian[:, free]
