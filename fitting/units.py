@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 
 from fitting.errors import InputError
 
@@ -61,7 +62,7 @@ def flops(value: float, digits: int = 3) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def exact(value: float) -> str:
-    """Write a quantity so that `parse` reads the same number back: `1e+21` becomes `1e21`, `7.75e9` `7.75B`."""
-    short = count(value) if value < 1e15 else flops(value)
+def exact(value: float, write: Callable[[float], str] = count) -> str:
+    """Write a quantity so that `parse` reads the same number back: as `write` does it, in full where that rounds."""
+    short = write(value)
     return short if parse(short, "value") == value else repr(value)

@@ -134,7 +134,7 @@ def _answer(known: KnownLaw, law: str, budget: Budget, N_S: float, teacher: Teac
         return
     from planner.render import show
 
-    flags = f"--student {units.exact(N_S)} --budget {units.exact(budget.flops)}"
+    flags = f"--student {units.exact(N_S)} --budget {units.exact(budget.flops, units.flops)}"
     if law != DEFAULT_LAW:
         flags += f" --law {law}"
     other = "teacher-exists" if budget.pay_pretraining else "train-teacher"

@@ -1,5 +1,6 @@
 """From a budget to a plan: the optimum, supervised training beside it, the verdict and every doubt about it."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -135,7 +136,8 @@ def plan(law: KnownLaw, budget: Budget, *, student: float, teacher: Teacher | No
     D_alone = min(budget.flops / float(law.convention.training(student, 1.0)), law.box_D[1])
     supervised = Supervised(D_alone, float(law.supervised.loss(student, D_alone)))
     margin = supervised.loss - best.loss
-    scale = law.relative_error * best.loss
+    support = law.support.factors(N_S=student, D_S=best.D_S, L_T=best.L_T, N_T=best.N_T, D_T=best.D_T)
+    scale = _relative_error(law, support) * best.loss
     result = Plan(
         scenario=NAMED_TEACHER if teacher is not None else budget.scenario,
         law=law.describe(),
@@ -151,10 +153,24 @@ def plan(law: KnownLaw, budget: Budget, *, student: float, teacher: Teacher | No
         margin_scale=scale,
         margin_basis="published-error",
         near_optimal=near,
-        support=law.support.factors(N_S=student, D_S=best.D_S, L_T=best.L_T, N_T=best.N_T, D_T=best.D_T),
+        support=support,
         warnings=(),
     )
     return replace(result, warnings=tuple(_doubts(law, budget, result, best, teacher)))
+
+
+def _relative_error(law: KnownLaw, support: dict[str, float]) -> float:
+    """The relative error that a verdict is held against.
+
+    For a published law the error it was published with, which its authors checked beyond their runs. A fitted law
+    has no such check, so its residual error grows with the distance from its runs (our rule): L_S follows L_T one
+    for one, so an L_T beyond the teachers measured may be wrong by as much as it lies beyond; every doubling of a
+    size or a number of tokens adds one more residual error.
+    """
+    if law.published:
+        return law.relative_error
+    doublings = sum(math.log2(factor) for name, factor in support.items() if name != "L_T")
+    return law.relative_error * (1 + doublings) + support.get("L_T", 1.0) - 1
 
 
 def _spend(convention: Convention, N_S: float, best: Allocation, budget: Budget, open_size: bool) -> Spend:

@@ -42,7 +42,7 @@ def answer(result: Plan) -> str:
     return (
         f"Too close to call: with {cost} FLOPs the {count(result.student.N)} student reaches {taught:.3f} nats/token "
         f"distilled and {alone:.3f} trained directly; the law cannot tell {abs(result.margin):.3f} nats from nothing "
-        f"(its error is about {result.margin_scale:.3f})."
+        f"(its error here is about {result.margin_scale:.3f})."
     )
 
 

@@ -21,7 +21,17 @@ def test_each_room_is_this_checkouts(room):
     assert module.DISTRIBUTION == "distillaw"
 
 
-LIGHT = ["planner.cli", "planner.commands", "planner.decision", "fitting.flops", "fitting.cli", "fitting.library", "fitting.records", "sweeps.cli", "paper_figs.cli"]
+LIGHT = [
+    "planner.cli",
+    "planner.commands",
+    "planner.decision",
+    "fitting.flops",
+    "fitting.cli",
+    "fitting.library",
+    "fitting.records",
+    "sweeps.cli",
+    "paper_figs.cli",
+]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -1,11 +1,14 @@
 """The optimum against brute force, and what must hold for every budget."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitting.errors import Infeasible, InputError
+from fitting.known import Support
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
 from planner.allocation import Search
 from planner.decision import plan
@@ -187,6 +190,22 @@ def test_the_verdict_is_held_against_the_published_error():
     assert far.margin > far.margin_scale
     dear = plan(BUSBRIDGE2025_LAW, Budget(1e21, 1, 1), student=1e9)
     assert dear.verdict == "supervise"
+
+
+def test_a_fitted_law_doubts_itself_more_the_farther_it_reaches():
+    """Inside its runs a fit is held against its residual error, beyond them against more; a published law is not."""
+    inside = Support(N_S=(1e8, 1e10), D_S=(1e9, 1e12), L_T=(1.9, 2.8), N_T=(1e8, 1e10), D_T=(1e9, 1e12))
+    near = replace(BUSBRIDGE2025_LAW, published=False, support=inside)
+    far = replace(near, support=replace(inside, L_T=(2.1, 2.8), D_S=(1e9, 1e10)))
+    teacher = Teacher(2.0, 5e9)
+    budget = Budget(1e21, 1, 0)
+    scales = [plan(law, budget, student=1e9, teacher=teacher) for law in (near, far)]
+    assert scales[0].margin_scale == pytest.approx(0.01 * scales[0].student.loss)
+    doublings = np.log2(scales[1].student.D / 1e10)
+    expected = 0.01 * (1 + doublings) + 2.1 / 2.0 - 1
+    assert scales[1].margin_scale == pytest.approx(expected * scales[1].student.loss)
+    published = plan(replace(far, published=True), budget, student=1e9, teacher=teacher)
+    assert published.margin_scale == pytest.approx(0.01 * published.student.loss)
 
 
 def test_a_named_teacher_pays_for_its_forward_passes_alone():
