@@ -50,9 +50,9 @@ def run(
       distillaw sweep run data/grids/demo.toml --out runs/demo --dry-run
       distillaw sweep run data/grids/demo.toml --out runs/demo --workers 4 --json
     """
-    from sweeps import corpora, spec
+    from sweeps import corpora, grid_file
 
-    asked = spec.load(grid)
+    asked = grid_file.load(grid)
     corpus = corpora.load(asked.corpus).describe()
     if dry_run:
         _dry_run(asked, corpus, out, workers, as_json)
@@ -62,6 +62,7 @@ def run(
     from sweeps.executors import run_cells
     from sweeps.progress import Display
 
+    grids.check(out, asked, corpus)  # before the lock leaves a file in a folder that is not ours
     with grids.locked(out):
         found = grids.create(out, asked, corpus)
         with Display(found) as display:

@@ -1,4 +1,4 @@
-"""What a grid asks for: a TOML file becomes a list of runs, each with everything that decides its result.
+"""What a grid asks for: a list of runs, each with everything that decides its result.
 
 `GridSpec` and `RunSpec` are values: equal specifications give equal runs (bit for bit on a CPU with one thread),
 and `RunSpec.digest` tells two apart. Quantities are tokens and parameters.
@@ -6,20 +6,15 @@ and `RunSpec.digest` tells two apart. Quantities are tokens and parameters.
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from fitting import flops
-from fitting.errors import Faults, InputError
 from fitting.flops import Shape
 from sweeps import corpora
-from sweeps.toml_tables import Table, nearest
 
 Role = Literal["teacher", "supervised", "distilled"]
-_LETTER = {"teacher": "t", "supervised": "s", "distilled": "d"}
 
 
 @dataclass(frozen=True)
@@ -135,190 +130,6 @@ class GridSpec:
         return flops.Convention(
             "itemised", rho, 12, shape.n_ctx, shape.n_vocab, causal_attention=True, parameters="non-embedding"
         )
-
-
-def load(path: Path) -> GridSpec:
-    """Read a grid file. Raises `InputError` with every fault of it at once."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read as a grid: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    try:
-        return parse(data)
-    except InputError as error:
-        raise InputError(*(f"{path}: {line}" for line in error.faults)) from None
-
-
-def parse(data: dict[str, Any]) -> GridSpec:
-    """Turn the contents of a grid file into runs. Raises `InputError` with every fault at once."""
-    faults = Faults()
-    reader = _GridReader(Table(data, "", faults), faults)
-    grid = reader.read()
-    faults.raise_if_any()
-    return grid
-
-
-@dataclass(frozen=True)
-class _Family:
-    """The shapes of a grid: one member for each depth."""
-
-    aspect: int
-    heads: int
-    n_ctx: int
-    n_vocab: int
-
-    def member(self, layers: int) -> Shape:
-        return Shape.of_depth(layers, aspect=self.aspect, n_heads=self.heads, n_vocab=self.n_vocab, n_ctx=self.n_ctx)
-
-
-class _GridReader:
-    """Reads a grid in two passes: its settings, and where those are sound, its cells."""
-
-    def __init__(self, root: Table, faults: Faults) -> None:
-        self.root, self.faults = root, faults
-        self.cells: dict[str, RunSpec] = {}
-
-    def read(self) -> GridSpec:
-        name = self.root.text("name")
-        corpus_table, model, training = (self.root.table(key) for key in ("corpus", "model", "training"))
-        distillation = self.root.table("distillation")
-        groups = {role: self.root.tables(key) for role, key in _TABLES.items()}
-        corpus_name = corpus_table.text("name", "stdlib")
-        if corpus_name not in corpora.CORPORA:
-            known = ", ".join(corpora.CORPORA)
-            self.faults.add(f"[corpus] name: no corpus {corpus_name!r}; known: {known}")
-            corpus_name = next(iter(corpora.CORPORA))
-        corpus = corpora.load(corpus_name)
-        family = _Family(model.count("aspect", 32), model.count("heads", 2), model.count("n_ctx", 128), corpus.n_vocab)
-        recipe = Recipe(
-            corpus=corpus_name,
-            batch_tokens=training.count("batch_tokens"),
-            learning_rate=training.positive("learning_rate"),
-            reference_width=training.count("reference_width", None),
-            warmup_steps=training.count("warmup_steps", 2000),
-            weight_decay=training.not_negative("weight_decay", 1e-4),
-            clip=training.positive("clip", 1.0),
-            z_loss=training.not_negative("z_loss", 1e-4),
-            validation_tokens=corpus_table.count("validation_tokens", 65536),
-            validations=training.count("validations", 2),
-        )
-        lam, tau = distillation.share("lambda", 1.0), distillation.positive("tau", 1.0)
-        for table in (corpus_table, model, training, distillation, self.root):
-            table.close()
-        self._check_recipe(recipe, family, corpus)
-        for role, tables in groups.items():
-            for table in tables:
-                self._cells(role, table, family, recipe, corpus, (lam, tau))
-        if not any(groups.values()):
-            self.faults.add("a grid needs at least one [[teachers]], [[supervised]] or [[distilled]] table")
-        return GridSpec(name, corpus_name, tuple(self.cells.values()))
-
-    def _check_recipe(self, recipe: Recipe, family: _Family, corpus: corpora.Corpus) -> None:
-        if recipe.batch_tokens and recipe.batch_tokens % family.n_ctx:
-            self.faults.add(
-                f"[training] batch_tokens: {recipe.batch_tokens} is no multiple of n_ctx = {family.n_ctx}; "
-                f"write {_neighbours(recipe.batch_tokens, family.n_ctx)}"
-            )
-        held = (len(corpus.validation) - 1) // family.n_ctx * family.n_ctx
-        if recipe.validation_tokens % family.n_ctx:
-            self.faults.add(
-                f"[corpus] validation_tokens: {recipe.validation_tokens} is no multiple of n_ctx = {family.n_ctx}; "
-                f"write {_neighbours(recipe.validation_tokens, family.n_ctx)}"
-            )
-        elif recipe.validation_tokens > held:
-            self.faults.add(
-                f"[corpus] validation_tokens: corpus too small: {corpus.name!r} holds out {held} tokens, not "
-                f"{recipe.validation_tokens}; ask for fewer"
-            )
-
-    def _cells(
-        self,
-        role: Role,
-        table: Table,
-        family: _Family,
-        recipe: Recipe,
-        corpus: corpora.Corpus,
-        distillation: tuple[float, float],
-    ) -> None:
-        """The product of one table's lists, each cell checked and added."""
-        layers, tokens, seeds = table.counts("layers"), table.counts("tokens"), table.seeds("seeds", [0])
-        teachers: list[RunSpec | None] = [None]
-        if role == "distilled":
-            teachers = [self._teacher(name, table) for name in table.texts("teachers")]
-        table.close()
-        shapes = {depth: self.faults.collect(_member, family, depth, table.place("layers")) for depth in layers}
-        half: corpora.Half = "teacher" if role == "teacher" else "student"
-        sound = [count for count in tokens if self._tokens_fit(count, table, recipe, corpus, half, family.n_ctx)]
-        lam, tau = distillation if role == "distilled" else (0.0, 1.0)
-        for depth, shape in shapes.items():
-            for count in sound:
-                for seed in seeds:
-                    for teacher in teachers:
-                        if shape is None or (teacher is None) == (role == "distilled"):
-                            continue
-                        name = f"{_LETTER[role]}-L{depth}-{_written(count)}-s{seed}"
-                        name += f"-from-{teacher.id}" if teacher else ""
-                        if name in self.cells:
-                            self.faults.add(f"{table.where} the cell {name} is asked for twice; remove one")
-                        self.cells[name] = RunSpec(
-                            name, role, shape, family.aspect, count, seed, recipe, lam, tau, teacher
-                        )
-
-    def _teacher(self, name: str, table: Table) -> RunSpec | None:
-        known = [cell.id for cell in self.cells.values() if cell.role == "teacher"]
-        if name in known:
-            return self.cells[name]
-        listed = f"; this grid's teachers: {', '.join(known)}" if known else "; add it as a [[teachers]] table"
-        self.faults.add(
-            f"{table.place('teachers')}: {name!r} is not a teacher of this grid{nearest(name, known) or listed}"
-        )
-        return None
-
-    def _tokens_fit(
-        self, tokens: int, table: Table, recipe: Recipe, corpus: corpora.Corpus, half: corpora.Half, n_ctx: int
-    ) -> bool:
-        place, batch = table.place("tokens"), recipe.batch_tokens
-        capacity = corpus.capacity(half, n_ctx)
-        if tokens > capacity:
-            self.faults.add(
-                f"{place}: corpus too small: {tokens} tokens asked of the {half} half of {corpus.name!r}, which has "
-                f"{capacity} in windows of {n_ctx}; ask for fewer"
-            )
-        elif batch and tokens % batch:
-            self.faults.add(
-                f"{place}: {tokens} is no whole number of steps of batch_tokens = {batch}; "
-                f"write {_neighbours(tokens, batch)}"
-            )
-        else:
-            return bool(batch)
-        return False
-
-
-_TABLES: dict[Role, str] = {"teacher": "teachers", "supervised": "supervised", "distilled": "distilled"}
-
-
-def _member(family: _Family, layers: int, place: str) -> Shape:
-    try:
-        return family.member(layers)
-    except InputError as error:
-        raise InputError(*(f"{place} = {layers}: {line}" for line in error.faults)) from None
-
-
-def _written(tokens: int) -> str:
-    """Tokens in a cell's name, exactly: 1024000 is 1024K, 3000000 is 3M."""
-    for suffix, unit in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
-        if tokens % unit == 0:
-            return f"{tokens // unit}{suffix}"
-    return str(tokens)
-
-
-def _neighbours(value: int, unit: int) -> str:
-    """The multiples of `unit` around a value that is not one."""
-    below, above = value // unit * unit, -(-value // unit) * unit
-    return f"{below} or {above}" if below else str(above)
 
 
 def by_id(cells: Iterable[RunSpec]) -> dict[str, RunSpec]:

@@ -8,18 +8,19 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from fitting import flops
 from fitting.errors import DistillawError
 from sweeps import checkpoints, corpora, objectives, schedule
+from sweeps.feeding import Batches, validation_loss
 from sweeps.journal import Entry, Journal
 from sweeps.models import Transformer, initialise
 from sweeps.spec import RunSpec
@@ -30,17 +31,11 @@ with warnings.catch_warnings():  # lightning's own imports warn of what it will 
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import LightningModule, Trainer
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 ENTRIES = 32
 """Journal entries in a run, evenly spaced; validation is rarer (`Recipe.validations`)."""
 
 BETAS = (0.9, 0.95)
 """AdamW's; the paper does not state its own."""
-
-_VALIDATION_WINDOWS = 16
-"""Windows evaluated at a time."""
 
 
 class Interrupted(DistillawError):
@@ -229,38 +224,6 @@ class Run(LightningModule):
         """Whether one of the evenly spaced validations falls between the entry before and this one."""
         share = self.spec.steps / self.spec.recipe.validations
         return step // share > (step - self._every) // share
-
-
-class Batches(IterableDataset[tuple[Tensor, Tensor]]):
-    """The batches of a run from step `start` on."""
-
-    def __init__(self, spec: RunSpec, corpus: corpora.Corpus, start: int) -> None:
-        self.spec, self.tokens, self.start = spec, corpus.half(spec.half), start
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        spec, n_ctx = self.spec, self.spec.shape.n_ctx
-        seed, windows = spec.stream("batches"), spec.recipe.batch_tokens // n_ctx
-        for step in range(self.start, spec.steps):
-            yield _tensors(corpora.batch(self.tokens, seed=seed, step=step, n_ctx=n_ctx, windows=windows))
-
-
-def validation_loss(
-    model: Transformer, spec: RunSpec, corpus: corpora.Corpus, device: torch.device | str = "cpu"
-) -> float:
-    """Mean cross-entropy of the held-out slice in nats per token; the same windows for every run of a grid."""
-    tokens = spec.recipe.validation_tokens
-    inputs, targets = _tensors(corpora.held_out(corpus, n_ctx=spec.shape.n_ctx, tokens=tokens))
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    with torch.no_grad():
-        for start in range(0, len(inputs), _VALIDATION_WINDOWS):
-            part = slice(start, start + _VALIDATION_WINDOWS)
-            total += objectives.cross_entropy_sum(model(inputs[part].to(device)), model.head, targets[part].to(device))
-    return float(total) / targets.numel()
-
-
-def _tensors(arrays: "tuple[NDArray[Any], NDArray[Any]]") -> tuple[Tensor, Tensor]:
-    inputs, targets = arrays
-    return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
 def _optimizer(model: Transformer, spec: RunSpec) -> torch.optim.AdamW:

@@ -1,0 +1,50 @@
+"""A run's text as tensors: its batches in order, and the held-out loss that judges it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from sweeps import corpora, objectives
+from sweeps.models import Transformer
+from sweeps.spec import RunSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_VALIDATION_WINDOWS = 16
+"""Windows evaluated at a time."""
+
+
+class Batches(IterableDataset[tuple[Tensor, Tensor]]):
+    """The batches of a run from step `start` on."""
+
+    def __init__(self, spec: RunSpec, corpus: corpora.Corpus, start: int) -> None:
+        self.spec, self.tokens, self.start = spec, corpus.half(spec.half), start
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        spec, n_ctx = self.spec, self.spec.shape.n_ctx
+        seed, windows = spec.stream("batches"), spec.recipe.batch_tokens // n_ctx
+        for step in range(self.start, spec.steps):
+            yield _tensors(corpora.batch(self.tokens, seed=seed, step=step, n_ctx=n_ctx, windows=windows))
+
+
+def validation_loss(
+    model: Transformer, spec: RunSpec, corpus: corpora.Corpus, device: torch.device | str = "cpu"
+) -> float:
+    """Mean cross-entropy of the held-out slice in nats per token; the same windows for every run of a grid."""
+    tokens = spec.recipe.validation_tokens
+    inputs, targets = _tensors(corpora.held_out(corpus, n_ctx=spec.shape.n_ctx, tokens=tokens))
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    with torch.no_grad():
+        for start in range(0, len(inputs), _VALIDATION_WINDOWS):
+            part = slice(start, start + _VALIDATION_WINDOWS)
+            total += objectives.cross_entropy_sum(model(inputs[part].to(device)), model.head, targets[part].to(device))
+    return float(total) / targets.numel()
+
+
+def _tensors(arrays: "tuple[NDArray[Any], NDArray[Any]]") -> tuple[Tensor, Tensor]:
+    inputs, targets = arrays
+    return torch.from_numpy(inputs), torch.from_numpy(targets)

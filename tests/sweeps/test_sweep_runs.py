@@ -1,0 +1,424 @@
+"""Whole grids through the command line: run, kill, resume, collect, refuse."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fitting.records import RunTable
+from sweeps import corpora, grid_file, journal
+from sweeps import grid as grids
+from sweeps.executors import RunError, run_cells
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+# seconds of training, long enough to be interrupted several times
+TINY = """
+name = "tiny"
+[corpus]
+validation_tokens = 4096
+[model]
+aspect = 32
+n_ctx = 64
+[training]
+batch_tokens = 512
+learning_rate = 0.01
+[[teachers]]
+layers = 1
+tokens = "64K"
+[[supervised]]
+layers = 2
+tokens = ["64K", "256K"]
+[[distilled]]
+layers = [1, 2]
+tokens = "64K"
+teachers = "t-L1-64K-s0"
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("grid") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tiny: Path) -> Path:
+    """The folder of the tiny grid, run without interruption."""
+    out = tiny.parent / "finished"
+    done = subprocess.run(command("run", tiny, "--out", out), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "5 finished" in done.stdout
+    assert f"Next: distillaw sweep collect {out} --out runs.csv" in done.stdout
+    return out
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-c", "from planner.cli import main; main()", "sweep", *map(str, arguments)]
+
+
+def start(tiny: Path, out: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command("run", tiny, "--out", out, "--checkpoint-every", 0.1),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group of its own, so that all of it can be killed
+    )
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.02)
+
+
+def a_new_state(out: Path, since: float) -> bool:
+    """Whether a cell has been checkpointed after `since` and is still running."""
+    try:
+        return any(path.stat().st_mtime > since for path in out.glob("cells/*/state.safetensors"))
+    except FileNotFoundError:
+        return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == pid:
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the process table from /proc")
+def test_killed_again_and_again_the_records_are_the_same(tiny: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+
+    # a polite stop: states are saved, and it says what to do
+    began = time.time()
+    process = start(tiny, out)
+    wait_until(lambda: a_new_state(out, began), "a checkpoint")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+
+    # kill -9 of the parent alone: its workers notice
+    began = time.time()
+    process = start(tiny, out)
+    wait_until(lambda: a_new_state(out, began), "a checkpoint after the stop")
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    process.kill()
+    process.communicate(timeout=60)
+    wait_until(lambda: not any(alive(pid) for pid in workers), "orphans to end", 20)
+
+    # kill -9 of everything at once
+    began = time.time()
+    process = start(tiny, out)
+    wait_until(lambda: a_new_state(out, began), "a checkpoint after the kill")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    states = grids.open_grid(out).states()
+    assert "started" in states.values()
+    assert set(states.values()) != {"finished"}
+
+    done = subprocess.run(command("run", tiny, "--out", out), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    tables = []
+    for folder in (finished, out):
+        table = tmp_path / f"{folder.name}.csv"
+        subprocess.run(command("collect", folder, "--out", table), check=True, capture_output=True)
+        tables.append(table.read_bytes())
+    assert tables[0] == tables[1]
+    for model in sorted(finished.glob("cells/*/model.safetensors")):
+        assert model.read_bytes() == (out / model.relative_to(finished)).read_bytes()
+
+
+def test_finished_cells_are_never_run_again(tiny: Path, finished: Path, distillaw: Any) -> None:
+    def stamps() -> dict[str, int]:
+        return {str(path): path.stat().st_mtime_ns for path in finished.glob("cells/*/*")}
+
+    before = stamps()
+    began = time.monotonic()
+    answer = distillaw("sweep", "run", tiny, "--out", finished)
+    assert answer.code == 0
+    assert time.monotonic() - began < 5  # not even a worker was started
+    assert stamps() == before
+
+
+def test_the_files_of_a_finished_grid(finished: Path) -> None:
+    for cell in grids.open_grid(finished).spec.cells:
+        names = {path.name for path in (finished / "cells" / cell.id).iterdir()}
+        assert names == {"spec.json", "journal.jsonl", "model.safetensors", "model.json", "record.json"}
+
+
+def test_the_table_of_runs(finished: Path, tmp_path: Path, distillaw: Any) -> None:
+    out = tmp_path / "runs.jsonl"
+    answer = distillaw("sweep", "collect", finished, "--out", out)
+    assert answer.code == 0
+    assert "5 runs" in answer.out
+    assert "3 supervised (teachers included), 2 distilled" in answer.out
+    table = RunTable.read(out)
+    assert table.convention == grids.open_grid(finished).spec.convention()
+    runs = {record.run_id: record for record in table.records}
+    teacher, taught = runs["t-L1-64K-s0"], runs["d-L2-64K-s0-from-t-L1-64K-s0"]
+    assert (taught.kind, taught.teacher_id) == ("distillation", teacher.run_id)
+    assert (taught.teacher_N, taught.teacher_D) == (teacher.N, teacher.D)
+    assert (taught.teacher_loss, taught.C_teacher) == (teacher.loss, teacher.C)
+    assert teacher.C is not None
+    assert taught.C_logits == pytest.approx(teacher.C / 3)  # the same tokens, forward only
+    assert taught.extras["corpus_sha256"] == corpora.load("stdlib").sha256
+    assert (taught.extras["n_layers"], taught.extras["d_model"], taught.extras["steps"]) == (2, 64, 125)
+    counted = sum(taught.extras[f"N_{group}"] for group in ("attention", "ffn", "norms"))
+    assert counted == taught.N
+    assert not any("second" in name or "time" in name or "per_s" in name for name in taught.extras)
+    assert all(1.5 < record.loss < 3.5 for record in table.records)
+
+
+def test_more_data_helps(finished: Path) -> None:
+    losses = {record.run_id: record.loss for record in grids.open_grid(finished).table().records}
+    assert losses["s-L2-256K-s0"] < losses["s-L2-64K-s0"] < math.log(256)
+
+
+def test_json_of_every_command(tiny: Path, finished: Path, tmp_path: Path, distillaw: Any) -> None:
+    def ask(*arguments: object) -> dict[str, Any]:
+        answer = distillaw("sweep", *arguments, "--json")
+        assert answer.code == 0, answer.err
+        return json.loads(answer.out)  # type: ignore[no-any-return]
+
+    run = ask("run", tiny, "--out", finished)
+    assert run["schema"] == "distillaw/sweep-run/1"
+    assert run["counts"] == {"finished": 5}
+    status = ask("status", finished)
+    assert status["schema"] == "distillaw/sweep-status/1"
+    assert status["cells"] == run["cells"]
+    assert all(cell["flops_done"] == sum(cell["flops"].values()) for cell in status["cells"])
+    collected = ask("collect", finished, "--out", tmp_path / "runs.csv")
+    assert collected["schema"] == "distillaw/sweep-collect/1"
+    assert (collected["runs"], collected["missing"], collected["diverged"]) == (5, 0, 0)
+    plan = ask("run", tiny, "--out", tmp_path / "new", "--dry-run")
+    assert plan["schema"] == "distillaw/sweep-run/1"
+    assert plan["dry_run"] is True
+    assert 0 < plan["seconds"] < 600
+    assert plan["flops"] == pytest.approx(sum(sum(cell["flops"].values()) for cell in plan["cells"]))
+
+
+def test_a_dry_run_says_what_it_would_do_and_leaves_nothing(tiny: Path, tmp_path: Path, distillaw: Any) -> None:
+    out = tmp_path / "new"
+    answer = distillaw("sweep", "run", tiny, "--out", out, "--dry-run")
+    assert answer.code == 0
+    assert "5 cells" in answer.out
+    assert "about " in answer.out.splitlines()[0]
+    assert "d-L1-64K-s0-from-t-L1-64K-s0" in answer.out
+    assert "Nothing was trained" in answer.out
+    assert not out.exists()
+
+
+def test_status_of_a_grid_half_way(tiny: Path, tmp_path: Path, distillaw: Any) -> None:
+    asked = grid_file.load(tiny)
+    grid = grids.create(tmp_path / "half", asked, corpora.load("stdlib").describe())
+    teacher, other = asked.cells[:2]
+    grid.cell(teacher).journal.write_text("")
+    grid.finish(teacher, "diverged", math.nan)
+    grid.cell(other).error.write_text("boom")
+    states = grid.states()
+    assert states[teacher.id] == "diverged"
+    assert states[other.id] == "failed"
+    assert states["d-L1-64K-s0-from-t-L1-64K-s0"] == "blocked"
+    answer = distillaw("sweep", "status", grid.folder)
+    assert answer.code == 0
+    assert "1 diverged" in answer.out
+    collected = distillaw("sweep", "collect", grid.folder, "--out", tmp_path / "runs.csv")
+    assert collected.code == 0
+    assert "1 of them diverged" in collected.err
+    assert "4 of 5 cells are not finished" in collected.err
+    assert [record.status for record in RunTable.read(tmp_path / "runs.csv").records] == ["diverged"]
+
+
+def test_divergence_and_failure_stop_nobody_else(tmp_path: Path) -> None:
+    """An absurd rate diverges, a damaged state fails; what depends on neither is finished."""
+    path = tmp_path / "grid.toml"
+    path.write_text(
+        """
+name = "trouble"
+[corpus]
+validation_tokens = 1024
+[model]
+n_ctx = 32
+[training]
+batch_tokens = 128
+learning_rate = 0.01
+[[teachers]]
+layers = 1
+tokens = "16K"
+[[supervised]]
+layers = [1, 2]
+tokens = "16K"
+[[distilled]]
+layers = 1
+tokens = "16K"
+teachers = "t-L1-16K-s0"
+"""
+    )
+    asked = grid_file.load(path)
+    out = tmp_path / "out"
+    grid = grids.create(out, asked, corpora.load("stdlib").describe())
+    teacher, damaged, sound, student = asked.cells
+    wild = {**teacher.to_dict(), "recipe": {**teacher.to_dict()["recipe"], "learning_rate": 1e30}}
+    grid.cell(teacher).spec.write_text(json.dumps(wild))
+    grid.cell(damaged).state.write_bytes(b"not a checkpoint")
+    told = []
+    with pytest.raises(RunError) as caught:
+        run_cells(grids.open_grid(out), workers=2, tell=lambda event: told.append((event.cell, event.state)))
+    assert caught.value.exit_code == 3
+    assert "1 of 4 cells failed; run the same command again" in str(caught.value)
+    assert f"{damaged.id}: sweeps.checkpoints.CheckpointError" in str(caught.value)
+    states = grids.open_grid(out).states()
+    assert states == {teacher.id: "diverged", damaged.id: "failed", sound.id: "finished", student.id: "blocked"}
+    assert {state for _, state in told} >= {"diverged", "failed", "finished", "blocked"}
+    assert journal.read(grid.cell(teacher).journal)[-1].train_loss is None
+
+    # once the cause is gone, the same call finishes the cell
+    grid.cell(damaged).state.unlink()
+    run_cells(grids.open_grid(out), workers=1)
+    assert grids.open_grid(out).states()[damaged.id] == "finished"
+    kept = grids.open_grid(out).table()
+    assert [record.status for record in kept.records] == ["diverged", "finished", "finished"]
+
+
+class TestRefusals:
+    """What a user may get wrong: exit code 2, one line each, no traceback."""
+
+    @pytest.fixture
+    def refused(self, distillaw: Any) -> Callable[..., str]:
+        def ask(*arguments: object) -> str:
+            answer = distillaw("sweep", *arguments)
+            assert answer.code == 2, (answer.out, answer.err)
+            assert "Traceback" not in answer.err
+            return str(answer.err)
+
+        return ask
+
+    def test_a_grid_that_is_not_there(self, refused: Callable[..., str], tmp_path: Path) -> None:
+        assert "No such file" in refused("run", tmp_path / "none.toml", "--out", tmp_path / "out")
+
+    def test_every_fault_of_a_grid(self, refused: Callable[..., str], tmp_path: Path) -> None:
+        path = tmp_path / "grid.toml"
+        path.write_text(TINY.replace("64K-s0", "1M-s0").replace("0.01", '"fast"').replace('"256K"', '"99M"'))
+        said = refused("run", path, "--out", tmp_path / "out")
+        assert "'t-L1-1M-s0' is not a teacher of this grid; did you mean 't-L1-64K-s0'?" in said
+        assert "learning_rate: 'fast' is not a number" in said
+        assert "corpus too small: 99000000 tokens asked of the student half of 'stdlib', which has" in said
+        assert len(said.splitlines()) == 3
+        assert not (tmp_path / "out").exists()
+
+    def test_a_folder_of_another_grid(self, refused: Callable[..., str], finished: Path, tmp_path: Path) -> None:
+        path = tmp_path / "grid.toml"
+        path.write_text(TINY.replace("0.01", "0.02"))
+        for extra in ([], ["--dry-run"]):
+            said = refused("run", path, "--out", finished, *extra)
+            assert "holds a cell t-L1-64K-s0 that was specified otherwise" in said
+            assert "recipe.learning_rate: 0.01 then, 0.02 now" in said
+
+    def test_a_folder_of_another_text(
+        self, refused: Callable[..., str], tiny: Path, finished: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "copy"
+        out.mkdir()
+        data = json.loads((finished / "grid.json").read_text())
+        data["corpus"]["sha256"] = "0" * 64
+        data["cells"] = []
+        (out / "grid.json").write_text(json.dumps(data))
+        assert "was made from another text (stdlib 000000000000" in refused("run", tiny, "--out", out)
+
+    def test_a_folder_of_something_else(self, refused: Callable[..., str], tiny: Path, tmp_path: Path) -> None:
+        (tmp_path / "thesis.tex").write_text("")
+        assert "is not empty and holds no grid" in refused("run", tiny, "--out", tmp_path)
+        assert "is a file" in refused("run", tiny, "--out", tmp_path / "thesis.tex")
+        assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+    def test_two_runs_in_one_folder(self, refused: Callable[..., str], tiny: Path, finished: Path) -> None:
+        with grids.locked(finished):
+            assert "another `sweep run` is at work" in refused("run", tiny, "--out", finished)
+
+    @pytest.mark.parametrize("content", [None, "", "{}", '{"schema": "other/1"}', "\x00\x01"])
+    def test_a_folder_without_a_grid(self, refused: Callable[..., str], tmp_path: Path, content: str | None) -> None:
+        if content is not None:
+            (tmp_path / "grid.json").write_text(content)
+        for arguments in (["status", tmp_path], ["collect", tmp_path, "--out", tmp_path / "runs.csv"]):
+            assert str(tmp_path) in refused(*arguments)
+
+    def test_a_grid_with_nothing_finished(self, refused: Callable[..., str], tiny: Path, tmp_path: Path) -> None:
+        grids.create(tmp_path / "new", grid_file.load(tiny), corpora.load("stdlib").describe())
+        assert "no cell is finished yet" in refused("collect", tmp_path / "new", "--out", tmp_path / "runs.csv")
+
+    def test_a_table_of_an_unknown_kind(self, refused: Callable[..., str], finished: Path, tmp_path: Path) -> None:
+        assert ".csv" in refused("collect", finished, "--out", tmp_path / "runs.xyz")
+
+    @pytest.mark.parametrize("workers", ["0", "-1", "two"])
+    def test_no_workers(self, refused: Callable[..., str], tiny: Path, tmp_path: Path, workers: str) -> None:
+        assert "--workers" in refused("run", tiny, "--out", tmp_path / "out", "--workers", workers)
+
+
+HIDE = """
+import sys
+for name in ("torch", "lightning", "safetensors", "filelock"):
+    sys.modules[name] = None
+from planner.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def without_torch() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """The command line where the training libraries are not installed."""
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", HIDE, "sweep", *map(str, arguments)], capture_output=True, text=True
+        )
+
+    return run
+
+
+def test_without_torch_only_training_is_refused(
+    tiny: Path, finished: Path, tmp_path: Path, without_torch: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    run = without_torch("run", tiny, "--out", tmp_path / "out")
+    assert run.returncode == 2
+    assert "pip install 'distillaw[sweeps]'" in run.stderr
+    dry = without_torch("run", tiny, "--out", tmp_path / "out", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "No estimate of the time" in dry.stdout
+    assert without_torch("status", finished).returncode == 0
+    assert without_torch("collect", finished, "--out", tmp_path / "runs.csv").returncode == 0
+
+
+def test_the_command_is_light() -> None:
+    heavy = ["torch", "lightning", "pandas", "jax", "matplotlib", "numpy", "safetensors"]
+    code = f"import sys, sweeps.cli, sweeps.spec, sweeps.grid_file; print([n for n in {heavy} if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,202 @@
+"""One run: bit-exact resumption, a teacher that nothing touches, and divergence that is marked."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fitting import flops
+from fitting.flops import Shape
+from sweeps import checkpoints, corpora, journal
+from sweeps.checkpoints import CheckpointError
+from sweeps.models import Transformer, initialise
+from sweeps.spec import Recipe, RunSpec
+from sweeps.training import Interrupted, Paths, Result, Run, train
+
+RECIPE = Recipe(
+    corpus="stdlib",
+    batch_tokens=256,
+    learning_rate=0.02,
+    reference_width=None,
+    warmup_steps=2000,
+    weight_decay=1e-4,
+    clip=1.0,
+    z_loss=1e-4,
+    validation_tokens=2048,
+    validations=2,
+)
+
+
+def shape(layers: int) -> Shape:
+    return Shape.of_depth(layers, aspect=16, n_heads=2, n_vocab=256, n_ctx=32)
+
+
+TEACHER = RunSpec("t", "teacher", shape(2), 16, 256 * 40, 0, RECIPE)
+SUPERVISED = RunSpec("s", "supervised", shape(1), 16, 256 * 40, 0, RECIPE)
+DISTILLED = replace(SUPERVISED, id="d", role="distilled", lam=0.5, tau=2.0, teacher=TEACHER)
+
+
+def paths(folder: Path, spec: RunSpec) -> Paths:
+    home = folder / spec.id
+    home.mkdir(exist_ok=True)
+    teacher = folder / spec.teacher.id / "model.safetensors" if spec.teacher else None
+    return Paths(home / "journal.jsonl", home / "state.safetensors", home / "model.safetensors", teacher)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained teacher, and a supervised and a distilled run without interruption."""
+    folder = tmp_path_factory.mktemp("school")
+    torch.set_num_threads(1)
+    for spec in (TEACHER, SUPERVISED, DISTILLED):
+        assert train(spec, paths(folder, spec)).status == "finished"
+    return folder
+
+
+class StopAfter:
+    """Asks a run to stop after so many updates."""
+
+    def __init__(self, updates: int) -> None:
+        self.left = updates
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+
+@pytest.mark.parametrize("spec", [SUPERVISED, DISTILLED], ids=lambda spec: spec.role)
+@pytest.mark.parametrize("stops", [(1,), (17,), (39,), (13, 4, 9)])
+def test_interrupted_and_resumed_is_bitwise_uninterrupted(
+    school: Path, tmp_path: Path, spec: RunSpec, stops: tuple[int, ...]
+) -> None:
+    where = replace(paths(tmp_path, spec), teacher=paths(school, spec).teacher)
+    for updates in stops:
+        with pytest.raises(Interrupted, match=f"of {spec.steps} steps"):
+            train(spec, where, stop=StopAfter(updates))
+    train(spec, where)
+    whole = paths(school, spec)
+    assert where.model.read_bytes() == whole.model.read_bytes()
+    assert where.model.with_suffix(".json").read_bytes() == whole.model.with_suffix(".json").read_bytes()
+    clock = {"tokens_per_s": 0.0}
+    assert [replace(entry, **clock) for entry in journal.read(where.journal)] == [
+        replace(entry, **clock) for entry in journal.read(whole.journal)
+    ]
+
+
+def test_a_kill_between_checkpoints_repeats_the_steps(school: Path, tmp_path: Path) -> None:
+    """The state on the disk is older than the journal, as after kill -9."""
+    where = paths(tmp_path, SUPERVISED)
+    with pytest.raises(Interrupted):
+        train(SUPERVISED, where, stop=StopAfter(10))
+    older = where.state.read_bytes()
+    with pytest.raises(Interrupted):
+        train(SUPERVISED, where, stop=StopAfter(12))
+    where.state.write_bytes(older)
+    train(SUPERVISED, where)
+    assert where.model.read_bytes() == paths(school, SUPERVISED).model.read_bytes()
+    steps = [json.loads(line)["step"] for line in where.journal.read_text().splitlines()]
+    assert steps != sorted(set(steps))  # some were logged twice
+    assert [entry.step for entry in journal.read(where.journal)] == sorted(set(steps))
+
+
+def test_the_journal_says_what_the_run_did(school: Path) -> None:
+    entries = journal.read(paths(school, DISTILLED).journal)
+    assert [entry.step for entry in entries] == [*range(2, 41, 2)]
+    last = entries[-1]
+    assert last.tokens == DISTILLED.tokens
+    assert last.flops_training == DISTILLED.training_flops
+    assert last.flops_logits == DISTILLED.logits_flops
+    assert [entry.step for entry in entries if entry.val_loss is not None] == [20, 40]
+    assert all(entry.train_loss is not None and entry.tokens_per_s > 0 for entry in entries)
+    assert entries[0].train_loss > last.train_loss  # type: ignore[operator]
+    assert last.lr == pytest.approx(RECIPE.learning_rate / 1000)
+
+
+def test_a_model_file_is_enough_to_teach(school: Path) -> None:
+    path = paths(school, TEACHER).model
+    described = json.loads(path.with_suffix(".json").read_text())
+    counts = flops.parameters(TEACHER.shape)
+    assert (described["N"], described["D"]) == (counts.non_embedding, TEACHER.tokens)
+    assert described["corpus"]["sha256"] == corpora.load("stdlib").sha256
+    assert RunSpec.from_dict(described["spec"]) == TEACHER
+    model = checkpoints.load_model(path)
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    from sweeps.feeding import validation_loss
+
+    assert validation_loss(model, TEACHER, corpora.load("stdlib")) == described["loss"]
+
+
+def test_the_teacher_is_outside_and_unchanged(school: Path, tmp_path: Path) -> None:
+    where = replace(paths(tmp_path, DISTILLED), teacher=paths(school, DISTILLED).teacher)
+    assert where.teacher is not None
+    student, teacher = Transformer(DISTILLED.shape), checkpoints.load_model(where.teacher)
+    initialise(student, 0)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    run = Run(DISTILLED, student, teacher, corpora.load("stdlib"), where.state, 0.0, lambda: False)
+    run.journal = journal.Journal(where.journal)
+    with run.journal:
+        run.fit()
+    own = {f"model.{name}" for name, _ in student.named_parameters()}
+    assert set(dict(run.named_parameters())) == own
+    assert set(run.state_dict()) == own
+    run.train()
+    assert not teacher.training
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    optimised = {id(parameter) for group in run.configure_optimizers().param_groups for parameter in group["params"]}
+    assert optimised == {id(parameter) for parameter in student.parameters()}
+    # nor does the state that a student leaves hold it: weights, three moments each, and the sums
+    _, tensors = checkpoints._read(where.state)
+    assert len(tensors) == 4 * len(own) + 1
+
+
+def test_distillation_changes_the_run_and_lambda_0_does_not(school: Path, tmp_path: Path) -> None:
+    plain, taught = paths(school, SUPERVISED), paths(school, DISTILLED)
+    assert plain.model.read_bytes() != taught.model.read_bytes()
+    untaught = replace(DISTILLED, lam=0.0)
+    where = replace(paths(tmp_path, untaught), teacher=taught.teacher)
+    train(untaught, where)
+    weights = [checkpoints.load_model(path).state_dict() for path in (where.model, plain.model)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("rate", [1e30, 30.0], ids=["not finite", "no better than a guess"])
+def test_a_diverged_run_is_marked_and_leaves_no_model(tmp_path: Path, rate: float) -> None:
+    spec = replace(SUPERVISED, recipe=replace(RECIPE, learning_rate=rate, clip=1e30))
+    where = paths(tmp_path, spec)
+    result = train(spec, where, checkpoint_seconds=0.0)
+    assert result.status == "diverged"
+    assert math.isnan(result.loss)
+    assert not where.model.exists()
+    assert not where.state.exists()
+    assert journal.read(where.journal)
+    assert isinstance(result, Result)
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    where = paths(tmp_path, SUPERVISED)
+    with pytest.raises(Interrupted):
+        train(SUPERVISED, where, stop=StopAfter(3))
+    other = replace(SUPERVISED, seed=1)
+    with pytest.raises(CheckpointError, match="state of another run; remove it to start s afresh"):
+        train(other, where)
+    where.state.write_bytes(where.state.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        train(SUPERVISED, where)
+
+
+def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: no usable model"):
+        train(DISTILLED, paths(tmp_path, DISTILLED))
