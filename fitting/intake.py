@@ -98,7 +98,7 @@ def _sources(columns: Sequence[str], mapping: Mapping[str, str], where: str, fau
             hint = (
                 f"{guess!r} may be it: --map {name}={guess}"
                 if guess
-                else f"say which of {_listed(columns)} it is: --map {name}=COLUMN"
+                else f"say which of {_listed(free or columns)} it is: --map {name}=COLUMN"
             )
             faults.add(f"{where}: no column {name!r}; {hint}")
     for name in free:
