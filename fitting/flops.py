@@ -150,9 +150,7 @@ class Convention:
         if self.name not in ("itemised", "6ND"):
             raise InputError(f"convention: name must be 'itemised' or '6ND', not {self.name!r}")
         if self.parameters not in ("non-embedding", "total"):
-            raise InputError(
-                f"convention: parameters must be 'non-embedding' or 'total', not {self.parameters!r}"
-            )
+            raise InputError(f"convention: parameters must be 'non-embedding' or 'total', not {self.parameters!r}")
         shape = {"rho": self.rho, "omega": self.omega, "n_ctx": self.n_ctx, "n_vocab": self.n_vocab}
         bad = [key for key, value in shape.items() if value is not None and not value > 0]
         if self.name == "itemised":
@@ -170,7 +168,10 @@ class Convention:
         """
         if self.name == "6ND":
             return 2.0 * N
-        assert self.rho and self.omega and self.n_ctx and self.n_vocab  # checked at construction
+        assert self.rho
+        assert self.omega
+        assert self.n_ctx
+        assert self.n_vocab
         sigma1 = (1 / (self.rho * self.omega**2)) ** (1 / 3) * (1 if self.causal_attention else 2)
         sigma2 = (self.rho / self.omega) ** (1 / 3)
         return 2.0 * N + 2 * sigma1 * self.n_ctx * N ** (2 / 3) + 2 * sigma2 * self.n_vocab * N ** (1 / 3)
@@ -217,9 +218,7 @@ class Convention:
             raise InputError(f"{where}: {error}") from None
 
 
-BUSBRIDGE2025 = Convention(
-    "itemised", 128, 12, 4096, 32768, causal_attention=True, parameters="non-embedding"
-)
+BUSBRIDGE2025 = Convention("itemised", 128, 12, 4096, 32768, causal_attention=True, parameters="non-embedding")
 """The paper's own counting (Eq 57-69, Tables 9-13). 32768 tokens of vocabulary: Table 13's N_total needs it."""
 
 SIX_ND = Convention("6ND", None, None, None, None, causal_attention=True, parameters="non-embedding")

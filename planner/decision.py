@@ -200,7 +200,7 @@ def _check_teacher(law: KnownLaw, budget: Budget, teacher: Teacher) -> None:
 
 def _doubts(law: KnownLaw, budget: Budget, result: Plan, best: Allocation, teacher: Teacher | None) -> list[Doubt]:
     found: list[Doubt] = []
-    outside = {name: factor for name, factor in result.support.items() if factor > 1.0005}
+    outside = {name: factor for name, factor in result.support.items() if factor > 1.005}
     if outside:
         listed = ", ".join(f"{name} by {factor:.3g}x" for name, factor in outside.items())
         found.append(Doubt("support", f"outside the runs that law {law.id!r} was fitted to: {listed}"))

@@ -73,7 +73,7 @@ def teacher_sentence(result: Plan) -> str:
 def table(result: Plan, convention: Convention) -> Table:
     """Parameters, tokens, cross-entropy and FLOPs of the student, the teacher and supervised training."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("")
+    grid.add_column("", no_wrap=True)
     for column in ("parameters", "tokens", "D/N", "nats/token", "FLOPs", "share"):
         grid.add_column(column, justify="right")
     student, teacher, spent = result.student, result.teacher, result.flops
@@ -99,7 +99,7 @@ def table(result: Plan, convention: Convention) -> Table:
         spent.teacher_training if result.pay_pretraining else None,
     )
     if result.pay_logits:
-        grid.add_row("teacher's forward passes", "", count(student.D), "", "", flops(spent.teacher_inference),
+        grid.add_row("teacher's forwards", "", count(student.D), "", "", flops(spent.teacher_inference),
                      f"{100 * spent.teacher_inference / result.budget:.0f}%")  # fmt: skip
     row("student, supervised", student.N, result.supervised.D, result.supervised.loss,
         float(convention.training(student.N, result.supervised.D)))  # fmt: skip
