@@ -204,6 +204,8 @@ def _run_cell(name: str, checkpoint_seconds: float) -> State:
 
         from sweeps.training import Interrupted, Paths, train
 
+        if _worker.should_stop():
+            return "started"
         torch.set_num_threads(1)
         teacher = grid.cell(cell.teacher).model if cell.teacher else None
         paths = Paths(folder.journal, folder.state, folder.model, teacher)

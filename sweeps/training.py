@@ -243,8 +243,9 @@ def _optimizer(model: Transformer, spec: RunSpec) -> torch.optim.AdamW:
 
 def _trainer(spec: RunSpec, updates: int) -> Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # its banners say nothing about a run
+    cuda = torch.cuda.is_available()
     return Trainer(
-        accelerator="auto",
+        accelerator="gpu" if cuda else "cpu",  # "auto" would take Apple's, which has no float64 for the sums
         devices=1,
         max_steps=updates,
         gradient_clip_val=spec.recipe.clip,
@@ -252,7 +253,7 @@ def _trainer(spec: RunSpec, updates: int) -> Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        deterministic="warn" if torch.cuda.is_available() else True,
+        deterministic="warn" if cuda else True,
         # not Slurm's, even there: who runs the cells requeues them, Lightning must not
         plugins=[LightningEnvironment()],
     )
