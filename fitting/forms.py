@@ -22,11 +22,14 @@ from fitting.solver import Residual
 
 Array = NDArray[np.float64]
 
+_VANISHED = 60.0
+"""How far below the excess loss, in logarithms, a power term may fall; with a large γ even far ones count."""
+
 _GAMMA = (0.1, 10.0)
 _SLOPE = (5e-3, 2.0)
 _C0 = (0.0, 20.0)
 _F1 = (0.01, 3.0)
-_K = (0.02, 2000.0)
+_K = (0.02, 1e5)
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ def supervised(N: Array, D: Array, loss: Array, fixed: Mapping[str, float], *, s
     """Eq 1 (arXiv 2502.08606) for runs of N parameters on D tokens that reached `loss`, arrays of shape (runs,)."""
     n, d, y = np.log(N), np.log(D), np.log(loss)
     low, high, middle = y.min(), y.max(), np.median(y)
-    lower = np.array([middle - 16, middle - 16, low - 7, _SLOPE[0], _SLOPE[0], np.log(_GAMMA[0])])
-    upper = np.array([high + 3, high + 3, low, _SLOPE[1], _SLOPE[1], np.log(_GAMMA[1])])
+    lower = np.array([middle - _VANISHED, middle - _VANISHED, low - 7, _SLOPE[0], _SLOPE[0], np.log(_GAMMA[0])])
+    upper = np.array([high + 3, high + 3, low + 0.3, _SLOPE[1], _SLOPE[1], np.log(_GAMMA[1])])
 
     rng = np.random.default_rng(seed)
     floor = np.exp(low) * rng.uniform(0.2, 0.97, starts)
@@ -117,7 +120,7 @@ def distillation(
     x = t - np.log(supervised_loss)
     above = np.log(np.median(np.maximum(loss - teacher_loss, 0.01 * loss)))
     highest = np.log(np.max(np.maximum(loss - teacher_loss, 0.01 * loss)))
-    lower = np.array([above - 16, above - 16, _SLOPE[0], _SLOPE[0], np.log(_GAMMA[0]), _C0[0]])
+    lower = np.array([above - _VANISHED, above - _VANISHED, _SLOPE[0], _SLOPE[0], np.log(_GAMMA[0]), _C0[0]])
     upper = np.array([highest + 10, highest + 10, _SLOPE[1], _SLOPE[1], np.log(_GAMMA[1]), _C0[1]])
     lower = np.append(lower, [np.log(_K[0]), np.log(_F1[0]), x.min() - 2])
     upper = np.append(upper, [np.log(_K[1]), np.log(_F1[1]), x.max() + 4])

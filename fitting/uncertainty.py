@@ -33,7 +33,7 @@ def marginals(
     free = problem.free & ~bounded
     seen = jacobian[:, free]
     scale = np.sqrt((seen**2).sum(axis=0))
-    scale[scale == 0] = 1e-150
+    scale = np.maximum(scale, 1e-12 * scale.max(initial=0.0) + 1e-300)
     information = (seen / scale).T @ (seen / scale)
     values, vectors = np.linalg.eigh(information)
     values = np.maximum(values, _SINGULAR * max(values.max(initial=0.0), 1e-300))
