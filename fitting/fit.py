@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal
 
 from fitting.errors import Faults, InputError
@@ -24,6 +25,30 @@ STATUSES = ("converged", "at-bound", "limit", "given")
 """Converged inside the box; converged with a coefficient at its bound; stopped by the iteration limit; not fitted."""
 
 _DECADES_AROUND = 100.0
+
+_NUMBER, _MAYBE_NUMBER, _MAYBE_TEXT = (int, float), (int, float, NoneType), (str, NoneType)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "coefficients": (dict,),
+    "identified": (dict,),
+    "intervals": (dict,),
+    "interval_level": _MAYBE_NUMBER,
+    "interval_method": _MAYBE_TEXT,
+    "objective": _MAYBE_NUMBER,
+    "status": (str,),
+    "starts_agreeing": _MAYBE_NUMBER,
+    "n_runs": (int,),
+    "table_sha256": _MAYBE_TEXT,
+    "id": (str,),
+    "source": (str,),
+    "fixed": (dict,),
+    "huber_delta": _MAYBE_NUMBER,
+    "residual_rms": _MAYBE_NUMBER,
+    "relative_error": _NUMBER,
+    "support": (dict,),
+    "warnings": (list,),
+    "versions": (dict,),
+}
+"""What JSON holds in each field of a fit."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +236,14 @@ class Fit:
         faults.raise_if_any()
 
         values = {name: data[name] for name in names}
+        for name, kinds in _KINDS.items():
+            if not isinstance(values[name], kinds) or isinstance(values[name], bool):
+                faults.add(f"{where}: {name}: not what a law file holds there: {values[name]!r}")
         for name in COEFFICIENTS[form]:
             _check_coefficient(values["coefficients"], name, where, faults)
+            for about in ("identified", "intervals"):
+                if isinstance(values[about], dict) and name not in values[about]:
+                    faults.add(f"{where}: {about}: says nothing of {name}")
         values["convention"] = faults.collect(Convention.from_dict, values["convention"], f"{where}: convention")
         if form == "distillation" and values["supervised"] is None:
             faults.add(f"{where}: supervised: a distillation law needs the supervised law it stands on")
@@ -229,7 +260,6 @@ class Fit:
                 for name, ends in values["intervals"].items()
             }
             values["warnings"] = tuple(Doubt(**doubt) for doubt in values["warnings"])
-            values["relative_error"] = float(values["relative_error"])
         except (TypeError, ValueError, AttributeError, LookupError) as error:
             raise InputError(f"{where}: not a law file: {error}") from None
         return cls(**values)
