@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fitting.errors import DistillawError
+from sweeps import files
 from sweeps.grid import Grid, State, open_grid
 from sweeps.spec import RunSpec, by_id
 
@@ -207,6 +208,7 @@ def _run_cell(name: str, checkpoint_seconds: float) -> State:
         if _worker.should_stop():
             return "started"
         torch.set_num_threads(1)
+        files.remove_partials(folder.path)
         teacher = grid.cell(cell.teacher).model if cell.teacher else None
         paths = Paths(folder.journal, folder.state, folder.model, teacher)
         try:

@@ -17,6 +17,12 @@ def write(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def remove_partials(folder: Path) -> None:
+    """Remove what a kill left half written."""
+    for path in folder.glob("*.partial"):
+        path.unlink()
+
+
 def write_json(path: Path, content: Any) -> None:
     """Put JSON at `path`, whole or not at all; NaN and infinities are refused."""
     write(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

@@ -135,6 +135,18 @@ def test_killed_again_and_again_the_records_are_the_same(tiny: Path, finished: P
     process.communicate(timeout=60)
     wait_until(lambda: not any(alive(pid) for pid in workers), "orphans to end", 20)
 
+    # kill -9 of a worker, as for want of memory: it is told, and the other worker saves its state
+    began = time.time()
+    process = start(tiny, out)
+    wait_until(lambda: a_new_state(out, began), "a checkpoint after the orphans")
+    workers = [pid for pid in children(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(workers[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "a worker process died (killed, or out of memory) while running" in err
+    assert "run the same command again" in err
+    assert not any(alive(pid) for pid in workers)
+
     # kill -9 of everything at once
     began = time.time()
     process = start(tiny, out)
