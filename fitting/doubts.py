@@ -12,6 +12,7 @@ from fitting.records import RunTable
 _FEW_AGREE = 0.25
 _LARGE_RESIDUAL = 0.01
 _FEW_LEVELS = 3
+_RUNS_PER_COEFFICIENT = 4
 _LAW_ASTRAY = 0.02
 
 
@@ -35,7 +36,7 @@ def of_optimum(fit: Fit, bounded: Sequence[str]) -> tuple[Doubt, ...]:
             Doubt(
                 "not-identified",
                 f"these runs do not determine {', '.join(rest)} one by one (relative standard error above one half); "
-                "predictions between the runs do not need them",
+                "their predictions between the runs say more than their values",
             )
         )
     return tuple(found)
@@ -48,6 +49,15 @@ def of_evidence(fit: Fit, table: RunTable, runs: RunTable) -> tuple[Doubt, ...]:
     if dropped:
         what = ", ".join(f"{count} {status}" for status, count in sorted(dropped.items()))
         found.append(Doubt("runs-left-out", f"left out, because they did not finish: {what}"))
+    free = len(fit.coefficients) - len(fit.fixed)
+    if fit.n_runs < _RUNS_PER_COEFFICIENT * free:
+        found.append(
+            Doubt(
+                "few-runs",
+                f"{fit.n_runs} runs for {free} free coefficients: the fit follows its runs more closely than it "
+                "would follow new ones",
+            )
+        )
     for column, what in (("N", "model sizes"), ("D", "numbers of tokens")):
         levels = len(np.unique(runs.column(column)))
         if levels < _FEW_LEVELS:

@@ -174,7 +174,7 @@ def _estimate(
         fixed=dict(fixed),
         huber_delta=delta,
         residual_rms=float(np.sqrt(np.mean(found.residuals**2))),
-        relative_error=uncertainty.robust_scale(found.residuals),
+        relative_error=uncertainty.robust_scale(found.residuals, int(problem.free.sum())),
         support=support,
         versions=_versions(),
     )

@@ -136,8 +136,8 @@ class Fit:
             box_N=_around(self.support.N_S, self.support.N_T),
             box_D=_around(self.support.D_S, self.support.D_T),
             relative_error=max(0.01, self.relative_error),
-            error_source=f"robust scale of {self.n_runs} residuals of the fit ({self.relative_error:.2%}), "
-            "at least 1 %",
+            error_source=f"at least 1 %; the {self.n_runs} residuals of the fit have a robust scale of "
+            f"{self.relative_error:.2%}",
             published=False,
             intervals=intervals,
             interval_level=self.interval_level,

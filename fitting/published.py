@@ -61,8 +61,10 @@ BUSBRIDGE2025_LAW = KnownLaw(
     },
     interval_level=0.90,
     notes=(
-        ("With the printed B' the data term is almost nil below a few billion tokens, which contradicts the paper's "
-        "own Figs 2, 16, 19 and 38; see docs/faq.md#printed-law."),
+        (
+            "With the printed B' the data term is almost nil below a few billion tokens, which contradicts the paper's "
+            "own Figs 2, 16, 19 and 38; see docs/faq.md#printed-law."
+        ),
         "The range of L_T is inferred from the law, not stated in the paper.",
     ),
     second_opinion=SecondOpinion(
@@ -80,9 +82,11 @@ BUSBRIDGE2025_FIGURES_LAW = replace(
     second_opinion=None,
     intervals={name: ends for name, ends in BUSBRIDGE2025_LAW.intervals.items() if name != "distillation.B"},
     notes=(
-        ("B' is ours: a least-squares match to the contour labels of the paper's Fig 16, assigned to panels by hand. "
-        "It restores the U-shaped IsoFLOP profiles of Figs 2 and 38; above some 4e9 tokens the two sets hardly "
-        "differ. See docs/faq.md#printed-law."),
+        (
+            "B' is ours: a least-squares match to the contour labels of the paper's Fig 16, assigned to panels by "
+            "hand. It restores the U-shaped IsoFLOP profiles of Figs 2 and 38; above some 4e9 tokens the two sets hardly "
+            "differ. See docs/faq.md#printed-law."
+        ),
         "The range of L_T is inferred from the law, not stated in the paper.",
     ),
 )

@@ -102,7 +102,7 @@ def show_prediction(
     grid.add_row("student, supervised", f"{prediction.supervised_loss:.4f}")
     console.print(grid)
     console.print()
-    console.print(f"Law: {law.id} ({law.source}); its error is {law.error_source}.")
+    console.print(f"Law: {law.id} ({law.source}). Error: {law.error_source}.")
     show_doubts(prediction.warnings)
     with_law = "" if called == DEFAULT_LAW else f" --law {called}"
     if law.distillation is None:

@@ -57,16 +57,20 @@ def marginals(
     return identified, intervals
 
 
-def robust_scale(residuals: Array) -> float:
-    """A standard deviation that outliers do not move: 1.4826 times the median size."""
-    return float(1.4826 * np.median(np.abs(residuals)))
+def robust_scale(residuals: Array, free: int) -> float:
+    """A standard deviation that outliers do not move: 1.4826 times the median size of the residuals.
+
+    The `free` smallest are left out: a fit in absolute residuals passes through about as many runs as it has free
+    coefficients, and those say nothing of the noise.
+    """
+    return float(1.4826 * np.median(np.sort(np.abs(residuals))[free:]))
 
 
 def _noise(residuals: Array, delta: float, free: int) -> float:
     """τ: the standard error of a Huber location estimate times √runs, corrected for the coefficients fitted."""
-    size = np.abs(residuals)
+    size = np.sort(np.abs(residuals))[free:]
     psi = np.minimum(size, delta)
     # the share of residuals inside δ, estimated over a window wide enough to hold some
-    window = max(delta, 0.5 * robust_scale(residuals))
+    window = max(delta, 0.5 * robust_scale(residuals, free))
     inside = (delta / window) * max(float(np.mean(size <= window)), 1 / len(size))
-    return float(np.sqrt(np.mean(psi**2) * len(size) / max(len(size) - free, 1)) / inside)
+    return float(np.sqrt(np.mean(psi**2) * len(residuals) / len(size)) / inside)
