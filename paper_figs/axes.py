@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitting import units
+from fitting.known import Range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,14 @@ def difference_contours(ax: "Axes", x: Floats, y: Floats, z: Floats, limit: floa
     if z.min() < 0 < z.max():
         ax.contour(x, y, z, levels=[0.0], colors="black", linewidths=0.8)
     return filled
+
+
+def outline_runs(ax: "Axes", x: Range | None, y: Range | None) -> None:
+    """A dotted frame around the range of the runs behind a law; what lies outside is extrapolation."""
+    if x is None or y is None:
+        return
+    ax.plot([x[0], x[1], x[1], x[0], x[0]], [y[0], y[0], y[1], y[1], y[0]], color="0.45", lw=0.8, ls=":")
+    ax.annotate("runs", (x[1], y[0]), xytext=(-2, 2), textcoords="offset points", ha="right", fontsize="small")
 
 
 def sequence(n: int) -> list[Any]:

@@ -36,12 +36,12 @@ def draw(source: Source) -> "Figure":
         ends = [min(observed.min(), predicted.min()), max(observed.max(), predicted.max())]
         above.plot(ends, ends, color="0.6", lw=0.8)
         above.plot(observed, predicted, "o", mec="white", mew=0.4)
-        above.set(title=f"{len(observed)} {name}", ylabel="predicted (nats/token)")
+        above.set(
+            title=f"{len(observed)} {name}, rms error {np.sqrt(np.mean(error**2)):.2f} %",
+            ylabel="predicted (nats/token)",
+        )
         below.axhspan(-1, 1, color="0.92", lw=0)
         below.axhline(0, color="0.6", lw=0.8)
         below.plot(observed, error, "o", mec="white", mew=0.4)
         below.set(xlabel="observed (nats/token)", ylabel="error (%)", ylim=(-1.15 * worst, 1.15 * worst))
-        below.annotate(
-            f"rms {np.sqrt(np.mean(error**2)):.2f} %", (0.98, 0.9), xycoords="axes fraction", ha="right", va="top"
-        )
     return fig

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitting.units import count
-from paper_figs.axes import difference_contours, log_axis
+from paper_figs.axes import difference_contours, log_axis, outline_runs
 from paper_figs.source import Source, spaced
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def draw(source: Source) -> "Figure":
     fig, panels = plt.subplots(2, 3, figsize=(6.8, 4.0), sharex=True, sharey=True)
     for ax, (name, L_T), gap in zip(panels.flat, teachers, gaps, strict=True):
         filled = difference_contours(ax, D_S[0], N_S[:, 0], gap, limit)
+        outline_runs(ax, source.law.support.D_S, source.law.support.N_S)
         ax.set_title(f"{name}{L_T:.2f}")
         ax.set(xlim=(D_S.min(), D_S.max()), ylim=(N_S.min(), N_S.max()))
         log_axis(ax, "x", "student tokens $D_S$" if ax in panels[1] else "")

@@ -79,7 +79,10 @@ def test_fig01_puts_runs_on_the_laws_lines(runs):
 
 def test_fig05_shows_no_error_for_runs_of_the_law_itself(runs):
     figure = fig05_predicted_against_observed.draw(Source(BUSBRIDGE2025_LAW, runs))
-    assert [ax.get_title() for ax in figure.axes[:2]] == ["3 supervised runs", "12 distilled runs"]
+    assert [ax.get_title() for ax in figure.axes[:2]] == [
+        "3 supervised runs, rms error 0.00 %",
+        "12 distilled runs, rms error 0.00 %",
+    ]
     for ax in figure.axes[2:]:
         errors = next(line for line in ax.get_lines() if line.get_marker() == "o").get_ydata()
         assert np.abs(errors).max() < 1e-9
