@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from fitting.errors import Faults, InputError
 from fitting.fit import COEFFICIENTS
 from fitting.records import RunTable
 
+_ANY = tuple(dict.fromkeys(name for names in COEFFICIENTS.values() for name in names))
 _SPARE = 2
 """Runs needed beyond one per free coefficient."""
 
@@ -65,6 +66,8 @@ def parse_fixed(texts: list[str]) -> dict[str, float]:
             number = math.nan
         if not equals or math.isnan(number):
             faults.add(f"--fix {text}: write NAME=NUMBER, as in --fix gamma=1")
+        elif name.strip().removeprefix("supervised.") not in _ANY:
+            faults.add(f"--fix {text}: no law has a {name.strip()!r}{_meant(name.strip(), _ANY)}")
         elif name.strip() in found:
             faults.add(f"--fix {text}: {name.strip()} is fixed twice")
         found[name.strip()] = number
@@ -97,13 +100,16 @@ def split_fixed(fixed: Mapping[str, float], form: str, *, given: bool) -> tuple[
     return own, below
 
 
+def _meant(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
 def _bad_values(fixed: Mapping[str, float], form: str) -> list[str]:
     names, found = COEFFICIENTS[form], []
     for name, value in fixed.items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            found.append(f"--fix {name}: the {form} law has {', '.join(names)}{hint}")
+            found.append(f"--fix {name}: the {form} law has {', '.join(names)}{_meant(name, names)}")
         elif not math.isfinite(value) or value < 0 or (value == 0 and name != "c0"):
             found.append(f"--fix {name}={value:g}: must be a positive number")
     return found

@@ -71,6 +71,6 @@ def _noise(residuals: Array, delta: float, free: int) -> float:
     size = np.sort(np.abs(residuals))[free:]
     psi = np.minimum(size, delta)
     # the share of residuals inside δ, estimated over a window wide enough to hold some
-    window = max(delta, 0.5 * robust_scale(residuals, free))
+    window = max(delta, 0.75 * robust_scale(residuals, free))
     inside = (delta / window) * max(float(np.mean(size <= window)), 1 / len(size))
     return float(np.sqrt(np.mean(psi**2) * len(residuals) / len(size)) / inside)

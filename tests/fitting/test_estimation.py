@@ -327,7 +327,12 @@ def test_constant_columns(noisy_runs, changes, says):
 
 @pytest.mark.parametrize(
     ("texts", "says"),
-    [(["gamma"], "write NAME=NUMBER"), (["gamma=x"], "write NAME=NUMBER"), (["gamma=1", "gamma=2"], "fixed twice")],
+    [
+        (["gamma"], "write NAME=NUMBER"),
+        (["supervised.gamm=1"], "no law has a 'supervised.gamm'"),
+        (["gamma=x"], "write NAME=NUMBER"),
+        (["gamma=1", "gamma=2"], "fixed twice"),
+    ],
 )
 def test_fixes_that_cannot_be_read(texts, says):
     with pytest.raises(InputError, match=says):
