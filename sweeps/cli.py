@@ -12,6 +12,7 @@ from fitting.errors import InputError
 app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
+    add_completion=False,
     help="""Train teachers and students on a grid, and collect their losses as a table of runs.
 
     \b
@@ -39,10 +40,10 @@ def run(
     ] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Run the cells of a grid, teachers before students; finished cells are never run again.
+    """Run the cells of a grid.
 
-    Stop it with Ctrl-C, or kill it: the same command goes on where it was. A cell that fails does not stop the
-    others; the exit code is then 3.
+    Teachers come before students, and finished cells are never run again. Stop it with Ctrl-C, or kill it: the same
+    command goes on where it was. A cell that fails does not stop the others; the exit code is then 3.
 
     \b
     Examples:
@@ -80,7 +81,9 @@ def run(
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a grid.")], as_json: Json = False
 ) -> None:
-    """Say which cells of a grid are finished, started, waiting or failed.
+    """Say how far a grid is.
+
+    Which cells are finished, started, waiting, failed or blocked by their teacher, and the losses so far.
 
     \b
     Examples:
@@ -103,9 +106,10 @@ def collect(
     out: Annotated[Path, typer.Option("--out", metavar="RUNS", help="The table: .csv, .jsonl or .parquet.")],
     as_json: Json = False,
 ) -> None:
-    """Write the finished runs of a grid as one table, with the convention that counts their FLOPs.
+    """Write a grid's runs as one table.
 
-    Diverged runs are kept with that status, and fits leave them out.
+    The table states the convention that counts its parameters and FLOPs. Diverged runs are kept with that status, and
+    fits leave them out.
 
     \b
     Examples:

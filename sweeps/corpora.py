@@ -159,7 +159,11 @@ def _stdlib() -> Iterator[Document]:
     root = Path(sysconfig.get_paths()["stdlib"])
     for path in root.rglob("*.py"):
         inside = path.relative_to(root)
-        if _NOT_TEXT.isdisjoint(inside.parts) and not inside.name.startswith(("_sysconfigdata", "sitecustomize")):
+        if (
+            path.is_file()
+            and _NOT_TEXT.isdisjoint(inside.parts)
+            and not inside.name.startswith(("_sysconfigdata", "sitecustomize"))
+        ):
             yield Document(inside.as_posix(), inside.parts[0] if len(inside.parts) > 1 else "", path.read_bytes())
 
 

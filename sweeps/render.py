@@ -50,7 +50,10 @@ def summary(grid: Grid) -> None:
     table = _table("cell", "N", "D", "steps", "FLOPs", "loss", "state")
     for cell in grid.spec.cells:
         loss = _loss(grid, cell)
-        table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", states[cell.id])
+        state: str = states[cell.id]
+        if state == "started":
+            state += f", {100 * grid.flops_done(cell) / cell.total_flops:.0f} %"
+        table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", state)
     out.print(table)
     out.print("Loss: held-out cross-entropy in nats per token. N: non-embedding parameters.")
 
