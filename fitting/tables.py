@@ -212,7 +212,7 @@ def number_cells(cells: Sequence[Any]) -> list[Any]:
         return list(cells)
     if known and all(cell in ("true", "false") for cell in known):
         return [None if cell is None else cell == "true" for cell in cells]
-    if not all(_NUMBER.fullmatch(cell) or cell == "nan" for cell in known):
+    if not all(_NUMBER.fullmatch(cell) or cell in ("nan", "inf", "-inf") for cell in known):
         return list(cells)
     return [None if cell is None else int(cell) if _INTEGER.fullmatch(cell) else float(cell) for cell in cells]
 
