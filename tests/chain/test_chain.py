@@ -145,7 +145,9 @@ def test_documented_commands(inside, distillaw, document, command, output):
     answer = distillaw(*words[1:])
     assert answer.code == 0, answer.err
     if output.strip():
-        assert answer.out.strip() == output.strip()
+        assert [line.rstrip() for line in answer.out.strip().splitlines()] == [
+            line.rstrip() for line in output.strip().splitlines()
+        ]
 
 
 def test_inline_commands_of_the_documents_exist(distillaw):
