@@ -112,9 +112,11 @@ def _sources(columns: Sequence[str], mapping: Mapping[str, str], where: str, fau
 
 
 def _near(ours: str, free: Sequence[str]) -> str | None:
+    closest = difflib.get_close_matches(ours, free, n=1, cutoff=0.8)
     tests: tuple[Callable[[str], bool], ...] = (
         lambda name: _misspelt(name, ours),
         lambda name: name.casefold() in _KNOWN_AS[ours],
+        lambda name: name in closest,
         lambda name: ours == "loss" and "loss" in name.casefold(),
         lambda name: any(word in name.casefold() for word in _KNOWN_AS[ours][:2]),
     )
@@ -122,7 +124,7 @@ def _near(ours: str, free: Sequence[str]) -> str | None:
         matching = [name for name in free if test(name)]
         if matching:
             return matching[0]
-    return next(iter(difflib.get_close_matches(ours, free, n=1, cutoff=0.7)), None)
+    return None
 
 
 def _misspelt(name: str, ours: str) -> bool:

@@ -271,3 +271,11 @@ def test_a_table_that_cannot_be_written(tmp_path):
         TABLE.write(tmp_path / "nowhere" / "runs.csv")
     with pytest.raises(InputError, match="unknown kind of file"):
         TABLE.write(tmp_path / "runs.xlsx")
+
+
+def test_a_slip_is_a_better_guess_than_another_loss(tmp_path):
+    """`los` beside `z_loss`: the slip is meant, not the other loss."""
+    path = tmp_path / "runs.csv"
+    path.write_text("N,D,z_loss,los\n1e6,1e7,1e-4,3.2\n")
+    with pytest.raises(InputError, match="--map loss=los$"):
+        RunTable.read(path, convention=SIX_ND)
