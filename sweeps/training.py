@@ -262,5 +262,6 @@ def _trainer(spec: RunSpec, updates: int) -> Trainer:
 _HARMLESS: tuple[tuple[str, type[Warning]], ...] = (
     (r".*does not have many workers", UserWarning),  # batches are slices of memory: workers would only slow them
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),  # lightning's own call into torch
+    (r"Memory Efficient attention defaults to a non-deterministic", UserWarning),  # on GPUs, which promise no bits
 )
-"""Lightning's advice that does not apply, by the beginning of its message."""
+"""Advice that does not apply here, by the beginning of its message."""

@@ -270,6 +270,17 @@ def test_status_of_a_grid_half_way(tiny: Path, tmp_path: Path, distillaw: Any) -
     assert [record.status for record in RunTable.read(tmp_path / "runs.csv").records] == ["diverged"]
 
 
+def test_a_grid_that_grows_keeps_its_finished_cells(tiny: Path, tmp_path: Path) -> None:
+    asked, corpus = grid_file.load(tiny), corpora.load("stdlib").describe()
+    grid = grids.create(tmp_path / "out", asked, corpus)
+    grid.finish(asked.cells[0], "finished", 2.0)
+    path = tmp_path / "more.toml"
+    path.write_text(TINY + '[[supervised]]\nlayers = 3\ntokens = "64K"\n')
+    grown = grids.create(tmp_path / "out", grid_file.load(path), corpus).states()
+    assert (grown[asked.cells[0].id], grown["s-L3-64K-s0"]) == ("finished", "waiting")
+    assert len(grown) == len(asked.cells) + 1
+
+
 def test_divergence_and_failure_stop_nobody_else(tmp_path: Path) -> None:
     """An absurd rate diverges, a damaged state fails; what depends on neither is finished."""
     path = tmp_path / "grid.toml"
