@@ -2,9 +2,10 @@
 
 import heapq
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from fitting.flops import Shape
+from fitting.flops import Shape, forward, parameters, training
 from sweeps.executors import order, ready
 from sweeps.grid import State
 from sweeps.spec import GridSpec, RunSpec
@@ -16,6 +17,15 @@ OVERHEAD = 1.15
 """A run against its bare steps: 1.02 (width 72) to 1.25 (width 24) measured, for the Trainer and the journal."""
 
 _STEPS = 4
+
+_STEP_FLOPS = 2e10
+"""A timed step takes as many windows of its batch as stay below this, under a second on one thread."""
+
+_LARGEST_TIMED = 30e6
+"""Parameters of the largest model that is built to be timed; larger ones are scaled from it by FLOPs."""
+
+Rates = dict[Shape, tuple[float, float]]
+"""Seconds a token for (an update, a forward pass) by shape."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +40,19 @@ class Estimate:
 def estimate(grid: GridSpec, states: dict[str, State], workers: int) -> Estimate:
     """Time what is left of a grid. Raises `ImportError` without torch."""
     started = time.perf_counter()
-    rates = {}
-    for cell in grid.cells:
-        for shape_of in (cell, cell.teacher):
-            if shape_of is not None and shape_of.shape not in rates:
-                rates[shape_of.shape] = _seconds_per_token(shape_of)
+    rates, timed = _rates(cell for own in grid.cells for cell in (own, own.teacher) if cell is not None)
     took = time.perf_counter() - started
     left = [cell for cell in order(grid.cells) if states[cell.id] in ("waiting", "started", "failed")]
     seconds = {cell.id: _seconds(cell, rates) for cell in left}
     total = START_SECONDS + _makespan(left, dict(states), seconds, workers) if left else 0.0
-    basis = f"{_STEPS} steps of each of {len(rates)} shapes, measured now in {took:.1f} s on one thread"
+    what = f"each of {timed} shapes" if timed else "a small model that stands for them all"
+    basis = f"{_STEPS} steps of {what}, measured now in {took:.1f} s on one thread of this CPU"
+    if timed < len(rates):
+        basis += f"; the {len(rates) - timed} larger shapes are scaled from it by FLOPs"
     return Estimate(total, workers, basis)
 
 
-def _seconds(cell: RunSpec, rates: dict[Shape, tuple[float, float]]) -> float:
+def _seconds(cell: RunSpec, rates: Rates) -> float:
     step, forward = rates[cell.shape]
     teacher = rates[cell.teacher.shape][1] if cell.teacher else 0.0
     validated = cell.recipe.validation_tokens * cell.recipe.validations
@@ -65,6 +74,25 @@ def _makespan(waiting: list[RunSpec], states: dict[str, State], seconds: dict[st
     return now
 
 
+def _rates(cells: Iterable[RunSpec]) -> tuple[Rates, int]:
+    """The rates of every shape, and how many of them were measured."""
+    by_shape = {cell.shape: cell for cell in cells}
+    small = {shape: cell for shape, cell in by_shape.items() if parameters(shape).total <= _LARGEST_TIMED}
+    measured = {shape: _seconds_per_token(cell) for shape, cell in small.items()}
+    found = dict(measured)
+    if len(small) < len(by_shape):
+        if not measured:
+            stand_in = Shape.of_depth(3, aspect=64, n_heads=4, n_vocab=256, n_ctx=128)
+            some = next(iter(by_shape.values()))
+            measured[stand_in] = _seconds_per_token(replace(some, shape=stand_in))
+        largest = max(measured, key=lambda shape: forward(shape).total)
+        for shape in by_shape.keys() - small.keys():
+            ratio = forward(shape).total / forward(largest).total
+            update, pass_ = measured[largest]
+            found[shape] = (update * ratio, pass_ * ratio)
+    return found, len(small)
+
+
 def _seconds_per_token(cell: RunSpec) -> tuple[float, float]:
     """Seconds a token for (an update, a forward pass) of a cell's shape, from a few real steps on one thread."""
     import torch
@@ -78,7 +106,8 @@ def _seconds_per_token(cell: RunSpec) -> tuple[float, float]:
         model = Transformer(cell.shape)
         initialise(model, 0)
         adamw = torch.optim.AdamW(model.parameters(), fused=True)
-        windows = cell.recipe.batch_tokens // cell.shape.n_ctx
+        affordable = int(_STEP_FLOPS / training(cell.shape, cell.shape.n_ctx))
+        windows = max(1, min(cell.recipe.batch_tokens // cell.shape.n_ctx, affordable))
         tokens = torch.zeros(windows, cell.shape.n_ctx, dtype=torch.long)
         updates, forwards = [], []
         for _ in range(_STEPS):
@@ -95,4 +124,4 @@ def _seconds_per_token(cell: RunSpec) -> tuple[float, float]:
     finally:
         torch.set_num_threads(threads)
     # the first step pays for allocations
-    return min(updates[1:]) / cell.recipe.batch_tokens, min(forwards[1:]) / cell.recipe.batch_tokens
+    return min(updates[1:]) / tokens.numel(), min(forwards[1:]) / tokens.numel()

@@ -277,5 +277,5 @@ def test_a_slip_is_a_better_guess_than_another_loss(tmp_path):
     """`los` beside `z_loss`: the slip is meant, not the other loss."""
     path = tmp_path / "runs.csv"
     path.write_text("N,D,z_loss,los\n1e6,1e7,1e-4,3.2\n")
-    with pytest.raises(InputError, match="--map loss=los$"):
+    with pytest.raises(InputError, match=r"--map loss=los$"):
         RunTable.read(path, convention=SIX_ND)
