@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it: under five minutes
+demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it: about three minutes
 	@echo "Models of 7 to 190 thousand parameters on the text of Python's own library. The commands, as they run:"
 	$(BIN)/distillaw sweep run data/grids/demo.toml --out $(DEMO)/sweep --workers 2
 	$(BIN)/distillaw sweep collect $(DEMO)/sweep --out $(DEMO)/runs.csv
@@ -31,7 +31,7 @@ demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it
 	$(BIN)/distillaw figures --law $(DEMO)/law.json --runs $(DEMO)/runs.csv --out $(DEMO)/figures
 	@echo
 	@echo "Runs, law and figures are in $(DEMO)/. At this scale laws err by 1 to 2 %, and runs of a few hundred steps by more,"
-	@echo "so most margins between distilling and training directly are too close to call. See README.md, 'Honest limits'."
+	@echo "so a margin of that size between distilling and training directly means nothing. See README.md, 'Honest limits'."
 
 test: $(STAMP)  ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

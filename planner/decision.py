@@ -259,11 +259,17 @@ def _teacher_doubts(law: KnownLaw, result: Plan, teacher: Teacher) -> list[Doubt
             )
         )
     elif teacher.loss > high:
+        measured = law.support.L_T
+        beyond = (
+            f", says the law, though no teacher below {measured[0]:.3f} was among its runs"
+            if measured is not None and high < measured[0]
+            else ""
+        )
         found.append(
             Doubt(
                 "weak-teacher",
                 f"a stronger teacher, {low:.3f} to {high:.3f} nats/token, would serve this student better on the "
-                "same tokens",
+                f"same tokens{beyond}",
             )
         )
     if teacher.N is not None and teacher.loss <= (limit := float(law.supervised.limit(teacher.N))):
