@@ -126,6 +126,8 @@ class Fit:
         intervals = {name: ends for name, ends in (base or self).intervals.items() if ends is not None}
         if base is not None:
             intervals |= {f"distillation.{name}": ends for name, ends in self.intervals.items() if ends}
+        stages = (self,) if base is None or base.objective is None else (base, self)
+        told = " and ".join(f"{stage.relative_error:.2%} ({stage.n_runs} {stage.form} runs)" for stage in stages)
         return KnownLaw(
             id=self.id,
             source=self.source,
@@ -135,9 +137,9 @@ class Fit:
             support=self.support,
             box_N=_around(self.support.N_S, self.support.N_T),
             box_D=_around(self.support.D_S, self.support.D_T),
-            relative_error=max(0.01, self.relative_error),
-            error_source=f"at least 1 %; the {self.n_runs} residuals of the fit have a robust scale of "
-            f"{self.relative_error:.2%}",
+            # a margin compares predictions of both stages, so the worse of them counts
+            relative_error=max(0.01, *(stage.relative_error for stage in stages)),
+            error_source=f"at least 1 %; the residuals of the fit have a robust scale of {told}",
             published=False,
             intervals=intervals,
             interval_level=self.interval_level,

@@ -26,7 +26,7 @@ class Source:
         self.law.convention.require_same(self.runs.convention, f"law {self.law.id!r}", "the runs")
         return self.runs
 
-    def span(self, name: str, paper: Range, *, beyond: float = 4.0) -> Range:
+    def span(self, name: str, paper: Range, *, beyond: float = 2.0) -> Range:
         """The range to draw of a quantity: the paper's for a published law, else the fit's support and a bit beyond."""
         support = getattr(self.law.support, name)
         if self.law.published or support is None:
