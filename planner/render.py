@@ -12,16 +12,16 @@ from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
 
 def show(result: Plan, law: KnownLaw, next_command: str) -> None:
     """Print a plan: the result on stdout, its warnings on stderr."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = Console(markup=False, highlight=False, soft_wrap=True)
     out.print(answer(result))
     out.print(teacher_sentence(result))
     out.print()
     out.print(table(result, law.convention))
     out.print()
     out.print(f"Student: {size(result.student.N, law.convention)}. Law: {law.id} ({law.source}).")
-    err = Console(stderr=True, highlight=False, soft_wrap=True)
+    err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     for doubt in result.warnings:
-        err.print(f"warning: {doubt.message} \\[{doubt.code}]")
+        err.print(f"warning: {doubt.message} [{doubt.code}]")
     out.print(f"Next: {next_command}")
 
 

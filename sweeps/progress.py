@@ -18,7 +18,7 @@ class Display:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         self._total = sum(cell.total_flops for cell in grid.spec.cells)
         self._finished = {cell.id for cell in grid.spec.cells if grid.cell(cell).record.exists()}
         self._at_start = self._done()

@@ -126,7 +126,7 @@ def duration(seconds: float) -> str:
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    return Console(markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:

@@ -435,7 +435,7 @@ def test_without_torch_only_training_is_refused(
     assert "pip install 'distillaw[sweeps]'" in run.stderr
     dry = without_torch("run", tiny, "--out", tmp_path / "out", "--dry-run")
     assert dry.returncode == 0, dry.stderr
-    assert "No estimate of the time" in dry.stdout
+    assert "No estimate of the time: torch is not installed (pip install 'distillaw[sweeps]')" in dry.stdout
     assert without_torch("status", finished).returncode == 0
     assert without_torch("collect", finished, "--out", tmp_path / "runs.csv").returncode == 0
 
