@@ -52,7 +52,7 @@ def settle(stated: Convention | None, given: Convention | None, where: str) -> C
         raise InputError(
             f"{where}: does not say how N and FLOPs are counted; add {REMEDY} "
             "(busbridge2025: N without embeddings, itemised FLOPs; 6ND: N without embeddings; "
-            "6ND-total: N with embeddings)"
+            "6ND-total: N with embeddings; see docs/faq.md#convention)"
         )
     if stated is not None and given is not None:
         stated.require_same(given, where, "the convention given")

@@ -212,7 +212,8 @@ def _loss(value: Any, label: str, finished: bool) -> float | None:
         raise InputError(f"{label}: a cross-entropy in nats/token is greater than zero, not {value!r}")
     if number > PERPLEXITY_ABOVE:
         raise InputError(
-            f"{label}: {value!r} looks like a perplexity; take its logarithm ({math.log(number):.4g} nats/token)"
+            f"{label}: {value!r} looks like a perplexity; take its logarithm ({math.log(number):.4g} nats/token; "
+            "see docs/faq.md#perplexity)"
         )
     return number
 

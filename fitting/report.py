@@ -8,33 +8,29 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from fitting import units
-from fitting.fit import COEFFICIENTS, Doubt, Fit
+from fitting import terminal, units
+from fitting.fit import COEFFICIENTS, Fit
 from fitting.known import KnownLaw
 from fitting.predict import Prediction, range_of
 from fitting.published import DEFAULT_LAW
 from fitting.records import RunTable
 
-_PLAIN_WIDTH = 140
-"""Columns for a file or a pipe, where nothing needs to be folded."""
-
 
 def show_fit(fit: Fit, runs: str, out: str | None) -> None:
     """Print a fit; `runs` and `out` are the paths that the next command repeats."""
-    console = _console()
-    console.print(answer(fit))
-    console.print()
+    screen = terminal.console()
+    screen.print(answer(fit))
+    screen.print()
     for part in (fit.supervised, fit):
         if part is not None:
-            console.print(_heading(part))
-            console.print(_coefficients(part))
-            console.print()
-    console.print(f"Law: {fit.id}, {fit.source}." + (f" Written to {out}." if out else ""))
-    show_doubts([*(fit.supervised.warnings if fit.supervised else ()), *fit.warnings])
-    console.print(f"Next: {_after_fit(fit, runs, out)}")
+            screen.print(_heading(part))
+            screen.print(_coefficients(part))
+            screen.print()
+    screen.print(f"Law: {fit.id}, {fit.source}." + (f" Written to {out}." if out else ""))
+    terminal.show_doubts([*(fit.supervised.warnings if fit.supervised else ()), *fit.warnings])
+    screen.print(f"Next: {_after_fit(fit, runs, out)}")
 
 
 def answer(fit: Fit) -> str:
@@ -56,7 +52,7 @@ def _heading(fit: Fit) -> str:
 
 
 def _coefficients(fit: Fit) -> Table:
-    grid = _table(
+    grid = terminal.table(
         "coefficient", "value", f"{fit.interval_level or 0.9:.0%} interval ({fit.interval_method})", "identified"
     )
     for name, value in fit.coefficients.items():
@@ -83,49 +79,49 @@ def show_prediction(
     prediction: Prediction, law: KnownLaw, N: float, D: float, teacher_loss: float | None, called: str
 ) -> None:
     """Print the prediction for one student; `called` is how the caller named the law."""
-    console = _console()
+    screen = terminal.console()
     who = f"{units.count(N)} parameters on {units.count(D)} tokens"
     gain = prediction.supervised_loss - prediction.loss
     if teacher_loss is None:
-        console.print(f"Trained on the data alone, {who} reach {prediction.loss:.3f} nats/token.")
+        screen.print(f"Trained on the data alone, {who} reach {prediction.loss:.3f} nats/token.")
     else:
         side = "better" if gain >= 0 else "worse"
-        console.print(
+        screen.print(
             f"Distilled from a teacher at {teacher_loss:g}, {who} reach {prediction.loss:.3f} nats/token, "
             f"{abs(gain):.3f} {side} than without a teacher."
         )
-    console.print()
-    grid = _table("", "nats/token")
+    screen.print()
+    grid = terminal.table("", "nats/token")
     if teacher_loss is not None:
         grid.add_row("teacher", f"{teacher_loss:.4f}")
         grid.add_row("student, distilled", f"{prediction.loss:.4f}")
     grid.add_row("student, supervised", f"{prediction.supervised_loss:.4f}")
-    console.print(grid)
-    console.print()
-    console.print(f"Law: {law.id} ({law.source}). Error: {law.error_source}.")
-    show_doubts(prediction.warnings)
+    terminal.show_table(screen, grid)
+    screen.print()
+    screen.print(f"Law: {law.id} ({law.source}). Error: {law.error_source}.")
+    terminal.show_doubts(prediction.warnings)
     with_law = "" if called == DEFAULT_LAW else f" --law {called}"
     if law.distillation is None:
-        console.print("Next: distillaw laws")
+        screen.print("Next: distillaw laws")
     elif teacher_loss is None:
-        console.print(
+        screen.print(
             f"Next: distillaw predict --student {units.exact(N)} --tokens {units.exact(D)} --teacher-loss "
             f"{0.9 * prediction.loss:.2f}{with_law}"
         )
     else:
         cost = units.flops(float(law.convention.training(N, D)))
-        console.print(f"Next: distillaw plan teacher-exists --student {units.exact(N)} --budget {cost}{with_law}")
+        screen.print(f"Next: distillaw plan teacher-exists --student {units.exact(N)} --budget {cost}{with_law}")
 
 
 def show_predictions(runs: RunTable, law: KnownLaw, out: str) -> None:
     """Print how a law's predictions compare with a table that has them in `predicted`."""
-    console = _console()
+    screen = terminal.console()
     miss = misses(runs)
     known = ~np.isnan(miss)
     told = f", a typical {np.median(miss[known]):.2%} from what was observed" if known.any() else ""
-    console.print(f"Predicted {int((~np.isnan(runs.column('predicted'))).sum())} of {len(runs)} runs{told}.")
-    console.print()
-    grid = _table("runs", "finished", "median miss", "90th percentile", "worst", "worst run")
+    screen.print(f"Predicted {int((~np.isnan(runs.column('predicted'))).sum())} of {len(runs)} runs{told}.")
+    screen.print()
+    grid = terminal.table("runs", "finished", "median miss", "90th percentile", "worst", "worst run")
     kinds, names = runs.column("kind"), runs.column("run_id")
     for kind in ("supervised", "distillation"):
         among = known & (kinds == kind)
@@ -134,11 +130,11 @@ def show_predictions(runs: RunTable, law: KnownLaw, out: str) -> None:
             middle, high, worst = np.median(found), np.quantile(found, 0.9), found.max()
             run = names[among][found.argmax()]
             grid.add_row(kind, str(among.sum()), f"{middle:.2%}", f"{high:.2%}", f"{worst:.2%}", str(run))
-    console.print(grid)
-    console.print()
-    console.print(f"Law: {law.id} ({law.source}). Written to {out}, column `predicted`; this law has no draws, so no")
-    console.print("low and high.")
-    console.print(f"Next: distillaw figures --runs {out}")
+    terminal.show_table(screen, grid)
+    screen.print()
+    screen.print(f"Law: {law.id} ({law.source}). Written to {out}, column `predicted`; this law has no draws, so no")
+    screen.print("low and high.")
+    screen.print(f"Next: distillaw figures --runs {out}")
 
 
 def describe_predictions(runs: RunTable, law: KnownLaw, out: str) -> dict[str, Any]:
@@ -163,22 +159,22 @@ def misses(runs: RunTable) -> Any:
 
 def show_laws(laws: Iterable[KnownLaw]) -> None:
     """Print the laws that the program knows."""
-    console, laws = _console(), list(laws)
-    console.print(f"{len(laws)} published laws; a fit's JSON file serves wherever an id does.")
+    screen, laws = terminal.console(), list(laws)
+    screen.print(f"{len(laws)} published laws; a fit's JSON file serves wherever an id does.")
     for law in laws:
-        console.print()
-        console.print(f"{law.id}: {law.source}")
-        console.print(f"  N is {law.convention.parameters}; runs: {range_of(law)}; error: {law.error_source}")
-        grid = _table("", *COEFFICIENTS["supervised"], "c0", "c1", "f1", "d1")
+        screen.print()
+        screen.print(f"{law.id}: {law.source}")
+        screen.print(f"  N is {law.convention.parameters}; runs: {range_of(law)}; error: {law.error_source}")
+        grid = terminal.table("", *COEFFICIENTS["supervised"], "c0", "c1", "f1", "d1")
         for form, formula in (("supervised", law.supervised), ("distillation", law.distillation)):
             if formula is not None:
                 cells = [getattr(formula, str(column.header), None) for column in grid.columns[1:]]
                 grid.add_row(f"  {form}", *("" if cell is None else f"{cell:g}" for cell in cells))
-        console.print(grid)
+        terminal.show_table(screen, grid)
         for note in law.notes:
-            console.print(f"  {note}")
-    console.print()
-    console.print("Next: distillaw predict --student 1B --tokens 100B --teacher-loss 2.2")
+            screen.print(f"  {note}")
+    screen.print()
+    screen.print("Next: distillaw predict --student 1B --tokens 100B --teacher-loss 2.2")
 
 
 def describe_law(law: KnownLaw) -> dict[str, Any]:
@@ -198,26 +194,3 @@ def describe_law(law: KnownLaw) -> dict[str, Any]:
         "error_source": law.error_source,
         "notes": list(law.notes),
     }
-
-
-def show_doubts(doubts: Iterable[Doubt]) -> None:
-    """Print warnings, on stderr."""
-    console = _console(stderr=True)
-    for doubt in doubts:
-        console.print(f"warning: {doubt.message} [{doubt.code}]")
-
-
-def _table(*columns: str) -> Table:
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for i, column in enumerate(columns):
-        grid.add_column(column, justify="left" if i == 0 else "right")
-    return grid
-
-
-def _console(**options: Any) -> Console:
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True, **options)
-    return (
-        console
-        if console.is_terminal
-        else Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=_PLAIN_WIDTH, **options)
-    )

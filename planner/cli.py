@@ -59,7 +59,8 @@ def require_ours(room: str) -> None:
         where = found or "nowhere"
         raise InputError(
             f"{room}: Python finds {where}, which is not distillaw's package of that name; another distribution hides "
-            f"it (for `sweeps`, the old package of Weights & Biases): pip uninstall {room}, then reinstall distillaw"
+            f"it (for `sweeps`, the old package of Weights & Biases): pip uninstall {room}, then reinstall distillaw; "
+            "see docs/faq.md#sweeps-package"
         )
 
 

@@ -121,7 +121,9 @@ def _size(text: str, name: str, law: KnownLaw, total: bool) -> float:
 def _loss(text: str, name: str) -> float:
     value = units.parse(text, name)
     if value > 12:
-        raise InputError(f"{name}: {text} looks like a perplexity; give its logarithm, in nats per token")
+        raise InputError(
+            f"{name}: {text} looks like a perplexity; give its logarithm, in nats per token; see docs/faq.md#perplexity"
+        )
     return value
 
 

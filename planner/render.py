@@ -1,8 +1,8 @@
 """A plan for a terminal: the answer in a sentence, the table, the doubts, the next command."""
 
-from rich.console import Console
 from rich.table import Table
 
+from fitting import terminal
 from fitting.flops import Convention
 from fitting.known import KnownLaw
 from fitting.units import count, flops
@@ -12,16 +12,14 @@ from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
 
 def show(result: Plan, law: KnownLaw, next_command: str) -> None:
     """Print a plan: the result on stdout, its warnings on stderr."""
-    out = Console(markup=False, highlight=False, soft_wrap=True)
+    out = terminal.console()
     out.print(answer(result))
     out.print(teacher_sentence(result))
     out.print()
-    out.print(table(result, law.convention))
+    terminal.show_table(out, breakdown(result, law.convention))
     out.print()
     out.print(f"Student: {size(result.student.N, law.convention)}. Law: {law.id} ({law.source}).")
-    err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-    for doubt in result.warnings:
-        err.print(f"warning: {doubt.message} [{doubt.code}]")
+    terminal.show_doubts(result.warnings)
     out.print(f"Next: {next_command}")
 
 
@@ -70,12 +68,9 @@ def teacher_sentence(result: Plan) -> str:
     return f"Train a {count(teacher.N)} teacher on {count(teacher.D)} tokens, to {look}."
 
 
-def table(result: Plan, convention: Convention) -> Table:
+def breakdown(result: Plan, convention: Convention) -> Table:
     """Parameters, tokens, cross-entropy and FLOPs of the student, the teacher and supervised training."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("", no_wrap=True)
-    for column in ("parameters", "tokens", "D/N", "nats/token", "FLOPs", "share"):
-        grid.add_column(column, justify="right")
+    grid = terminal.table("", "parameters", "tokens", "D/N", "nats/token", "FLOPs", "share")
     student, teacher, spent = result.student, result.teacher, result.flops
 
     def row(name: str, N: float | None, D: float | None, loss: float, cost: float | None) -> None:

@@ -3,9 +3,9 @@
 import time
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from fitting import terminal
 from sweeps.executors import Event
 from sweeps.grid import Grid
 from sweeps.render import duration
@@ -18,7 +18,7 @@ class Display:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+        self._console = terminal.console(stderr=True)
         self._total = sum(cell.total_flops for cell in grid.spec.cells)
         self._finished = {cell.id for cell in grid.spec.cells if grid.cell(cell).record.exists()}
         self._at_start = self._done()

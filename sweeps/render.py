@@ -5,10 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from fitting import flops, units
+from fitting import flops, terminal, units
 from sweeps import files
 from sweeps.estimate import Estimate
 from sweeps.grid import Grid, State
@@ -17,7 +14,7 @@ from sweeps.spec import GridSpec, RunSpec
 
 def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State], time: Estimate | None) -> None:
     """Print what a grid would run."""
-    out = _console()
+    out = terminal.console()
     left = [cell for cell in grid.cells if states[cell.id] not in ("finished", "diverged")]
     total = sum(cell.total_flops for cell in left)
     done = len(grid.cells) - len(left)
@@ -29,10 +26,10 @@ def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State],
         f"{units.count(tokens['student'])} for students, sha256 {corpus['sha256'][:12]}."
     )
     out.print()
-    table = _table("cell", "N", "D", "steps", "FLOPs", "after", "state")
+    table = terminal.table("cell", "N", "D", "steps", "FLOPs", "after", "state", left=("after", "state"))
     for cell in grid.cells:
         table.add_row(*_columns(cell), cell.teacher.id if cell.teacher else "", states[cell.id])
-    out.print(table)
+    terminal.show_table(out, table)
     if time is None:
         out.print("No estimate of the time: torch is not installed (pip install 'distillaw[sweeps]').")
     else:
@@ -41,20 +38,20 @@ def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State],
 
 def summary(grid: Grid) -> None:
     """Print the states of a grid's cells and the losses of the finished ones."""
-    out = _console()
+    out = terminal.console()
     states = grid.states()
     counts = Counter(states.values())
     listed = ", ".join(f"{count} {state}" for state, count in counts.items())
     out.print(f"Grid {grid.spec.name} in {grid.folder}: {len(states)} cells, {listed}.")
     out.print()
-    table = _table("cell", "N", "D", "steps", "FLOPs", "loss", "state")
+    table = terminal.table("cell", "N", "D", "steps", "FLOPs", "loss", "state", left=("state",))
     for cell in grid.spec.cells:
         loss = _loss(grid, cell)
         state: str = states[cell.id]
         if state == "started":
             state += f", {100 * grid.flops_done(cell) / cell.total_flops:.0f} %"
         table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", state)
-    out.print(table)
+    terminal.show_table(out, table)
     out.print("Loss: held-out cross-entropy in nats per token. N: non-embedding parameters.")
 
 
@@ -123,14 +120,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _console() -> Console:
-    return Console(markup=False, highlight=False, soft_wrap=True)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("cell", "after", "state") else "right")
-    return table

@@ -172,7 +172,7 @@ def test_a_broken_convention_is_named(tmp_path, text):
         ("loss", "nan", "say status=diverged"),
         ("loss", "0", "greater than zero"),
         ("loss", "", "missing"),
-        ("loss", "33.1", "looks like a perplexity; take its logarithm (3.5 nats/token)"),
+        ("loss", "33.1", "looks like a perplexity; take its logarithm (3.5 nats/token; see docs/faq"),
         ("teacher_loss", "20.1", "looks like a perplexity"),
         ("teacher_loss", "", "missing, and a distilled run needs its teacher's cross-entropy"),
         ("kind", "teacher", "neither 'supervised' nor 'distillation'"),

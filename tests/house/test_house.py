@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -77,6 +78,21 @@ def test_the_wheel_holds_the_four_rooms(tmp_path):
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == set(ROOMS)
     assert "paper_figs/paper.mplstyle" in names
     assert "fitting/published.py" in names
+    assert not [name for name in names if name.endswith(("ruff.toml", ".ipynb", ".csv"))]
+
+
+def test_links_into_the_answers_lead_somewhere():
+    """Every `docs/faq.md#anchor` in the code and the documents is a heading there."""
+    headings = set(re.findall(r"^## (.+)$", (CHECKOUT / "docs/faq.md").read_text(), flags=re.MULTILINE))
+    sources = [
+        path for room in [*ROOMS, "docs"] for path in (CHECKOUT / room).rglob("*") if path.suffix in (".py", ".md")
+    ]
+    linked = {
+        anchor
+        for path in [*sources, CHECKOUT / "README.md"]
+        for anchor in re.findall(r"faq\.md#([a-z-]+)", path.read_text())
+    }
+    assert {"printed-law", "convention", "perplexity", "sweeps-package", "torch"} <= linked <= headings
 
 
 def test_the_help_lists_every_rooms_commands(distillaw):

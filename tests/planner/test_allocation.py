@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fitting.errors import Infeasible, InputError
 from fitting.known import Support
+from fitting.laws import DistillationLaw, SupervisedLaw
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
 from planner.allocation import Search
 from planner.decision import plan
@@ -135,6 +136,51 @@ def test_paying_for_more_never_helps(N_S, C):
     assert best <= pretraining * slack
     assert inference <= both * slack
     assert pretraining <= both * slack
+
+
+def any_law(draw):
+    """A law with coefficients and a search box from far wider ranges than any fit's."""
+
+    def power(low, high):
+        return 10 ** draw(st.floats(low, high))
+
+    supervised = SupervisedLaw(
+        power(0, 6), power(0, 7), power(-3, 0.5), power(-1.3, 0), power(-1.3, 0), power(-0.5, 0.2)
+    )
+    own = [power(0, 6), power(0, 8), power(-1.3, 0), power(-1.3, 0.3), power(-0.5, 0.2), draw(st.floats(0, 4))]
+    gap = [power(0, 5), power(-2, 0), power(-0.5, 0.5)]
+    return replace(
+        BUSBRIDGE2025_LAW,
+        supervised=supervised,
+        distillation=DistillationLaw(supervised, *own, *gap),
+        box_N=(power(1, 5), power(6, 12)),
+        box_D=(power(2, 6), power(7, 14)),
+        published=False,
+        second_opinion=None,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_law_gets_a_plan_or_a_no(data):
+    """No law, size or budget makes the search fail, overspend, or leave the box unsaid."""
+    law = data.draw(st.composite(any_law)())
+    N_S = 10 ** data.draw(st.floats(*np.log10(law.box_N)))
+    budget = Budget(10 ** data.draw(st.floats(10, 26)), *data.draw(st.sampled_from([*SCENARIOS, (0.3, 0.7)])))
+    with np.errstate(all="raise", under="ignore"):
+        try:
+            found = plan(law, budget, student=N_S)
+        except Infeasible:
+            F_S, F_T = law.convention.forward(N_S), law.convention.forward(law.box_N[0])
+            cheapest = law.box_D[0] * (3 * F_S + F_T * (budget.pay_logits + 3 * budget.pay_pretraining))
+            assert budget.flops < cheapest * (1 + 1e-6)
+            return
+    assert found.flops.total <= budget.flops * (1 + 1e-9)
+    assert found.student.loss >= found.teacher.loss
+    assert found.near_optimal.L_T[0] <= found.teacher.loss * (1 + 1e-9)
+    assert found.near_optimal.L_T[1] >= found.teacher.loss * (1 - 1e-9)
+    codes = {doubt.code for doubt in found.warnings}
+    assert not found.unspent or {"unspent", "bound-hit"} <= codes
 
 
 def test_near_optimal_edges_cost_what_they_say():

@@ -1,0 +1,42 @@
+"""How every room prints: plain text that a pipe can read, tables whose cells are never cut, warnings on stderr."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from fitting.fit import Doubt
+
+_PIPE_WIDTH = 200
+"""Columns where no terminal says how wide it is: enough for every table, since a pipe does not wrap."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for stdout or stderr: nothing is read as markup, long lines are left to the terminal to wrap."""
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = _PIPE_WIDTH
+    return made
+
+
+def table(*columns: str, left: tuple[str, ...] = ()) -> Table:
+    """A table without lines; numbers to the right; the first column and those in `left` to the left."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        grid.add_column(column, justify="left" if i == 0 or column in left else "right", no_wrap=True)
+    return grid
+
+
+def show_table(out: Console, grid: Table) -> None:
+    """Print a table at its full width: where the terminal is narrower its lines wrap, no cell is shortened."""
+    before = out.width
+    out.width = max(before, Console(width=10_000).measure(grid).maximum)
+    out.print(grid)
+    out.width = before
+
+
+def show_doubts(doubts: Iterable[Doubt]) -> None:
+    """Print warnings, on stderr."""
+    err = console(stderr=True)
+    for doubt in doubts:
+        err.print(f"warning: {doubt.message} [{doubt.code}]")

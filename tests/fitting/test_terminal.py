@@ -1,0 +1,29 @@
+"""Printing: a narrow terminal wraps a table's lines, and never shortens a cell."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from fitting import terminal
+from fitting.fit import Doubt
+
+
+@pytest.mark.parametrize("width", [20, 60, 200])
+def test_no_cell_is_ever_shortened(width, monkeypatch):
+    cells = ["a long name of a run", "1.23456789e+21", "5.3e+03", "finished"]
+    screen = Console(file=io.StringIO(), width=width, force_terminal=True, no_color=True)
+    grid = terminal.table("run", "FLOPs", "D/N", "state", left=("state",))
+    grid.add_row(*cells)
+    terminal.show_table(screen, grid)
+    printed = screen.file.getvalue()
+    assert all(cell in printed for cell in cells)
+    assert screen.width == width
+
+
+def test_brackets_are_text(capsys):
+    terminal.console().print("pip install 'distillaw[sweeps]'")
+    terminal.show_doubts([Doubt("bound-hit", "N_T in [1e6, 1e17]")])
+    printed = capsys.readouterr()
+    assert printed.out == "pip install 'distillaw[sweeps]'\n"
+    assert printed.err == "warning: N_T in [1e6, 1e17] [bound-hit]\n"
