@@ -9,7 +9,7 @@ import typer
 from fitting import units
 from fitting.errors import Faults, InputError
 from fitting.known import KnownLaw
-from fitting.library import load_law, load_supervised
+from fitting.library import load_law, load_supervised, parse_size
 from fitting.published import DEFAULT_LAW, PUBLISHED
 
 if TYPE_CHECKING:
@@ -146,9 +146,9 @@ def predict(
     for name in ("--student", "--tokens"):
         if single[name] is None:
             faults.add(f"{name}: is missing; give --student and --tokens, or a table of runs")
-    N = faults.collect(_size, student, known, total) if student is not None else None
+    N = faults.collect(parse_size, student, "--student", known, with_embeddings=total) if student is not None else None
     D = faults.collect(units.parse, tokens, "--tokens") if tokens is not None else None
-    L_T = faults.collect(_loss, teacher_loss) if teacher_loss is not None else None
+    L_T = faults.collect(units.parse_loss, teacher_loss, "--teacher-loss") if teacher_loss is not None else None
     faults.raise_if_any()
     assert known is not None
     assert N is not None
@@ -194,7 +194,7 @@ def _predict_table(
     if out is None:
         faults.add("--out: is missing; say where the table with its predictions goes: --out predicted.csv")
     faults.collect(_check_out, out)
-    table = _read(runs, mapping, convention, faults)
+    table = _read(runs, mapping, convention, faults, planned=True)
     faults.raise_if_any()
     assert law is not None
     assert out is not None
@@ -210,13 +210,17 @@ def _predict_table(
     report.show_predictions(found, law, out)
 
 
-def _read(runs: str, mapping: list[str] | None, convention: str | None, faults: Faults) -> "RunTable":
+def _read(
+    runs: str, mapping: list[str] | None, convention: str | None, faults: Faults, *, planned: bool = False
+) -> "RunTable":
     """Read a table, adding its faults to those of the flags; only to be used when there were none."""
     from fitting import conventions
     from fitting.records import RunTable
 
     counted = faults.collect(conventions.named, convention) if convention is not None else None
-    found = faults.collect(RunTable.read, runs, mapping=faults.collect(_mapping, mapping or []), convention=counted)
+    found = faults.collect(
+        RunTable.read, runs, mapping=faults.collect(_mapping, mapping or []), convention=counted, planned=planned
+    )
     faults.raise_if_any()
     assert found is not None
     return found
@@ -238,21 +242,3 @@ def _mapping(texts: list[str]) -> dict[str, str]:
 def _check_out(out: str | None) -> None:
     if out is not None and not Path(out).parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {Path(out).parent}")
-
-
-def _size(text: str, law: KnownLaw | None, total: bool) -> float:
-    N = units.parse(text, "--student")
-    if law is None:
-        return N
-    if law.convention.parameters == "total":
-        if not total:
-            raise InputError(f"--student: law {law.id!r} counts parameters with embeddings; add --total")
-        return N
-    return law.convention.without_embedding(N) if total else N
-
-
-def _loss(text: str) -> float:
-    value = units.parse(text, "--teacher-loss")
-    if value > 12:
-        raise InputError(f"--teacher-loss: {text} looks like a perplexity; give its logarithm, in nats per token")
-    return value

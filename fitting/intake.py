@@ -32,13 +32,9 @@ FIELDS = (
 """The columns of a table of runs, in the order in which they are written."""
 
 KINDS = ("supervised", "distillation")
-STATUSES = ("finished", "diverged", "failed", "crashed", "killed", "stopped", "running")
+STATUSES = ("finished", "diverged", "failed", "crashed", "killed", "stopped", "running", "planned")
 """Only finished runs are evidence; the others are kept and counted."""
 
-PERPLEXITY_ABOVE = 12.0
-"""nats/token. A uniform guess over 128k tokens is 11.8; a larger "loss" is a perplexity or a diverged run."""
-
-_REQUIRED = ("N", "D", "loss")
 _POSITIVE = ("N", "D", "C", "teacher_N", "teacher_D")
 _NOT_NEGATIVE = ("C_logits", "C_teacher")
 _LOSSES = ("loss", "teacher_loss")
@@ -50,21 +46,28 @@ _KNOWN_AS = {
 
 
 def fields(
-    table: tables.RawTable, where: str, *, mapping: Mapping[str, str] | None, convention: Convention | None
+    table: tables.RawTable,
+    where: str,
+    *,
+    mapping: Mapping[str, str] | None,
+    convention: Convention | None,
+    planned: bool = False,
 ) -> tuple[list[dict[str, Any]], Convention]:
     """Check a raw table; give the keyword arguments of one `RunRecord` per row, and the table's convention.
 
-    `mapping` names the table's column for a field of ours ({"loss": "val_loss"}). Raises `InputError`.
+    `mapping` names the table's column for a field of ours ({"loss": "val_loss"}). With `planned`, a row may lack a
+    loss and a status: it is a run still to be made. Raises `InputError`.
     """
     faults = Faults()
-    source = _sources(table.columns, mapping or {}, where, faults)
+    required = ("N", "D") if planned else ("N", "D", "loss")
+    source = _sources(table.columns, mapping or {}, required, where, faults)
     if not table.rows:
         faults.add(f"{where}: the table is empty: it has no runs")
     faults.raise_if_any()  # without its columns a table has nothing else to check
 
     extras = _extras(table, source)
     found = [
-        _record(row, place, number, source, where, faults)
+        _record(row, place, number, source, planned, where, faults)
         for number, (row, place) in enumerate(zip(table.rows, table.places, strict=True), start=1)
     ]
     for record, others in zip(found, extras, strict=True):
@@ -79,7 +82,9 @@ def fields(
     return found, settled
 
 
-def _sources(columns: Sequence[str], mapping: Mapping[str, str], where: str, faults: Faults) -> dict[str, str]:
+def _sources(
+    columns: Sequence[str], mapping: Mapping[str, str], required: Sequence[str], where: str, faults: Faults
+) -> dict[str, str]:
     """Which column of the table holds each of our fields."""
     for ours, theirs in mapping.items():
         if ours not in FIELDS:
@@ -92,7 +97,7 @@ def _sources(columns: Sequence[str], mapping: Mapping[str, str], where: str, fau
         ours: theirs for ours, theirs in mapping.items() if ours in FIELDS and theirs in columns
     }
     free = [name for name in columns if name not in FIELDS and name not in mapping.values()]
-    for name in _REQUIRED:
+    for name in required:
         if name not in source and name not in mapping:
             guess = _near(name, free)
             hint = (
@@ -103,7 +108,7 @@ def _sources(columns: Sequence[str], mapping: Mapping[str, str], where: str, fau
             faults.add(f"{where}: no column {name!r}; {hint}")
     for name in free:
         meant = next((ours for ours in FIELDS if ours not in source and _misspelt(name, ours)), None)
-        if meant and meant not in _REQUIRED:
+        if meant and meant not in required:
             faults.add(
                 f"{where}: column {name!r} looks like {meant!r}: --map {meant}={name}, "
                 "or rename it if it is something else"
@@ -142,7 +147,13 @@ def _listed(columns: Sequence[str], shown: int = 12) -> str:
 
 
 def _record(
-    row: Mapping[str, Any], place: str, number: int, source: Mapping[str, str], where: str, faults: Faults
+    row: Mapping[str, Any],
+    place: str,
+    number: int,
+    source: Mapping[str, str],
+    planned: bool,
+    where: str,
+    faults: Faults,
 ) -> dict[str, Any]:
     cell = {ours: _blank(row.get(theirs)) for ours, theirs in source.items()}
 
@@ -150,7 +161,8 @@ def _record(
         theirs = source.get(name, name)
         return f"{where}: {place}, {name if theirs == name else f'{name} ({theirs})'}"
 
-    status = str(cell.get("status") or "finished").strip().lower()
+    open_ended = planned and cell.get("loss") is None
+    status = str(cell.get("status") or ("planned" if open_ended else "finished")).strip().lower()
     if status not in STATUSES:
         faults.add(f"{label('status')}: {status!r} is not one of {', '.join(STATUSES)}")
     finished = status == "finished"
@@ -169,7 +181,7 @@ def _record(
     }
     for name in _POSITIVE + _NOT_NEGATIVE:
         value = cell.get(name)
-        if value is None and name in _REQUIRED:
+        if value is None and name in ("N", "D"):
             faults.add(f"{label(name)}: missing")
         record[name] = faults.collect(_number, value, label(name), zero=name in _NOT_NEGATIVE)
     for name in _LOSSES:
@@ -210,7 +222,7 @@ def _loss(value: Any, label: str, finished: bool) -> float | None:
         raise InputError(f"{label}: {value!r} in a finished run; correct it, or say status=diverged")
     if number <= 0:
         raise InputError(f"{label}: a cross-entropy in nats/token is greater than zero, not {value!r}")
-    if number > PERPLEXITY_ABOVE:
+    if number > units.PERPLEXITY_ABOVE:
         raise InputError(
             f"{label}: {value!r} looks like a perplexity; take its logarithm ({math.log(number):.4g} nats/token; "
             "see docs/faq.md#perplexity)"

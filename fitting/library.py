@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 
+from fitting import units
 from fitting.errors import InputError
 from fitting.fit import Fit
 from fitting.known import KnownLaw
@@ -28,6 +29,22 @@ def load_supervised(name: str, option: str = "--supervised") -> Fit:
     _require_file(name, option)
     fit = Fit.from_json(name)
     return fit.supervised or fit
+
+
+def parse_size(text: str, name: str, law: KnownLaw | None, *, with_embeddings: bool) -> float:
+    """Read a number of parameters as `law` counts N; `with_embeddings` says how the caller counts.
+
+    Without a law (it was refused already) only the number is checked. Raises `InputError` as `units.parse` does,
+    and where the one count does not follow from the other.
+    """
+    N = units.parse(text, name)
+    if law is None:
+        return N
+    if law.convention.parameters == "total":
+        if not with_embeddings:
+            raise InputError(f"{name}: law {law.id!r} counts parameters with embeddings; add --total")
+        return N
+    return law.convention.without_embedding(N) if with_embeddings else N
 
 
 def _require_file(name: str, option: str) -> None:

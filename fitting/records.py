@@ -64,17 +64,19 @@ class RunTable:
         *,
         mapping: Mapping[str, str] | None = None,
         convention: Convention | None = None,
+        planned: bool = False,
     ) -> "RunTable":
         """Read a CSV, JSONL or Parquet table, by its suffix.
 
         `mapping` names the file's column for a field of ours ({"loss": "val_loss"}). `convention` is needed
         where the file states none, and must agree where it does. Without a `kind`, a row with a teacher_loss
-        is a distillation; without a `run_id` a run is named by its row. Numbers may be written 300M or 1e21.
+        is a distillation; without a `run_id` a run is named by its row. Numbers may be written 300M or 1e21. With
+        `planned`, runs still to be made are welcome: rows, or a whole table, without a loss.
 
         Raises `InputError` with every fault of the file at once.
         """
         path = Path(path)
-        return cls._checked(tables.read(path), str(path), mapping, convention)
+        return cls._checked(tables.read(path), str(path), mapping, convention, planned=planned)
 
     @classmethod
     def from_frame(
@@ -106,8 +108,10 @@ class RunTable:
         where: str,
         mapping: Mapping[str, str] | None,
         convention: Convention | None,
+        *,
+        planned: bool = False,
     ) -> "RunTable":
-        found, settled = intake.fields(raw, where, mapping=mapping, convention=convention)
+        found, settled = intake.fields(raw, where, mapping=mapping, convention=convention, planned=planned)
         return cls(tuple(RunRecord(**record) for record in found), settled)
 
     def write(self, path: str | Path) -> None:

@@ -121,20 +121,39 @@ def show_predictions(runs: RunTable, law: KnownLaw, out: str) -> None:
     told = f", a typical {np.median(miss[known]):.2%} from what was observed" if known.any() else ""
     screen.print(f"Predicted {int((~np.isnan(runs.column('predicted'))).sum())} of {len(runs)} runs{told}.")
     screen.print()
+    terminal.show_table(screen, _misses_by_kind(runs, miss) if known.any() else _expected(runs))
+    screen.print()
+    told = "column `predicted`; this law has no draws, so no low and high"
+    screen.print(f"Law: {law.id} ({law.source}). Written to {out}, {told}.")
+    screen.print(f"Next: distillaw figures --runs {out}" if known.any() else "Next: distillaw plan --help")
+
+
+def _misses_by_kind(runs: RunTable, miss: Any) -> Table:
     grid = terminal.table("runs", "finished", "median miss", "90th percentile", "worst", "worst run")
     kinds, names = runs.column("kind"), runs.column("run_id")
     for kind in ("supervised", "distillation"):
-        among = known & (kinds == kind)
+        among = ~np.isnan(miss) & (kinds == kind)
         if among.any():
             found = miss[among]
             middle, high, worst = np.median(found), np.quantile(found, 0.9), found.max()
             run = names[among][found.argmax()]
             grid.add_row(kind, str(among.sum()), f"{middle:.2%}", f"{high:.2%}", f"{worst:.2%}", str(run))
-    terminal.show_table(screen, grid)
-    screen.print()
-    screen.print(f"Law: {law.id} ({law.source}). Written to {out}, column `predicted`; this law has no draws, so no")
-    screen.print("low and high.")
-    screen.print(f"Next: distillaw figures --runs {out}")
+    return grid
+
+
+_SHOWN = 20
+
+
+def _expected(runs: RunTable) -> Table:
+    """What runs still to be made should reach, the first twenty of them."""
+    grid = terminal.table("run", "N", "D", "teacher", "nats/token")
+    for run in runs.records[:_SHOWN]:
+        teacher = "" if run.teacher_loss is None else f"{run.teacher_loss:.4g}"
+        expected = f"{run.extras['predicted']:.4f}" if "predicted" in run.extras else "unknown"
+        grid.add_row(run.run_id, units.count(run.N), units.count(run.D), teacher, expected)
+    if len(runs) > _SHOWN:
+        grid.add_row(f"and {len(runs) - _SHOWN} more")
+    return grid
 
 
 def describe_predictions(runs: RunTable, law: KnownLaw, out: str) -> dict[str, Any]:

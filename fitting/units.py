@@ -41,6 +41,21 @@ def parse_share(text: str, name: str) -> float:
     return value
 
 
+PERPLEXITY_ABOVE = 12.0
+"""nats/token. A uniform guess over 128k tokens is 11.8; a larger "loss" is a perplexity or a diverged run."""
+
+
+def parse_loss(text: str, name: str) -> float:
+    """Read a cross-entropy in nats/token. Raises `InputError` as `parse` does, and for what must be a perplexity."""
+    value = parse(text, name)
+    if value > PERPLEXITY_ABOVE:
+        raise InputError(
+            f"{name}: {text!r} looks like a perplexity; take its logarithm ({math.log(value):.4g} nats/token; "
+            "see docs/faq.md#perplexity)"
+        )
+    return value
+
+
 def count(value: float, digits: int = 3) -> str:
     """Write parameters or tokens with a suffix: `1.07B`, `512B`, `2T`; beyond 1000T in powers of ten."""
     if value == 0 or not math.isfinite(value):

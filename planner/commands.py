@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from fitting import units
-from fitting.errors import Faults, InputError
+from fitting.errors import Faults
 from fitting.known import KnownLaw
-from fitting.library import load_law
+from fitting.library import load_law, parse_size
 from fitting.published import DEFAULT_LAW
 from planner.scenarios import Budget, Teacher
 
@@ -54,13 +54,15 @@ def teacher_exists(
       distillaw plan teacher-exists --student 1B --budget 1e21
       distillaw plan teacher-exists --student 300M --budget 1e20 --pay-logits 0 --json
     """
-    known = load_law(law)
     faults = Faults()
-    N_S = faults.collect(_size, student, "--student", known, total)
+    known = faults.collect(load_law, law)
+    N_S = faults.collect(parse_size, student, "--student", known, with_embeddings=total)
     flops = faults.collect(units.parse, budget, "--budget")
     share = faults.collect(units.parse_share, pay_logits, "--pay-logits")
-    N_T = faults.collect(_size, teacher, "--teacher", known, total) if teacher is not None else None
-    L_T = faults.collect(_loss, teacher_loss, "--teacher-loss") if teacher_loss is not None else None
+    N_T = (
+        faults.collect(parse_size, teacher, "--teacher", known, with_embeddings=total) if teacher is not None else None
+    )
+    L_T = faults.collect(units.parse_loss, teacher_loss, "--teacher-loss") if teacher_loss is not None else None
     D_T = faults.collect(units.parse, teacher_tokens, "--teacher-tokens") if teacher_tokens is not None else None
     if teacher_loss is not None and teacher_tokens is not None:
         faults.add("--teacher-tokens: the loss is given by --teacher-loss already; give one of the two")
@@ -69,6 +71,7 @@ def teacher_exists(
     if teacher is None and teacher_tokens is not None:
         faults.add("--teacher-tokens: say of which size, with --teacher")
     faults.raise_if_any()
+    assert known is not None
     assert N_S is not None
     assert flops is not None
     assert share is not None
@@ -97,34 +100,17 @@ def train_teacher(
       distillaw plan train-teacher --student 1B --budget 1e23 --pay-logits 0
       distillaw plan train-teacher --student 100K --budget 1e13 --law law.json --json
     """
-    known = load_law(law)
     faults = Faults()
-    N_S = faults.collect(_size, student, "--student", known, total)
+    known = faults.collect(load_law, law)
+    N_S = faults.collect(parse_size, student, "--student", known, with_embeddings=total)
     flops = faults.collect(units.parse, budget, "--budget")
     share = faults.collect(units.parse_share, pay_logits, "--pay-logits")
     faults.raise_if_any()
+    assert known is not None
     assert N_S is not None
     assert flops is not None
     assert share is not None
     _answer(known, law, Budget(flops, share, pay_pretraining=1.0), N_S, None, as_json)
-
-
-def _size(text: str, name: str, law: KnownLaw, total: bool) -> float:
-    N = units.parse(text, name)
-    if law.convention.parameters == "total":
-        if not total:
-            raise InputError(f"{name}: law {law.id!r} counts parameters with embeddings; add --total")
-        return N
-    return law.convention.without_embedding(N) if total else N
-
-
-def _loss(text: str, name: str) -> float:
-    value = units.parse(text, name)
-    if value > 12:
-        raise InputError(
-            f"{name}: {text} looks like a perplexity; give its logarithm, in nats per token; see docs/faq.md#perplexity"
-        )
-    return value
 
 
 def _answer(known: KnownLaw, law: str, budget: Budget, N_S: float, teacher: Teacher | None, as_json: bool) -> None:

@@ -59,25 +59,21 @@ def sublevel_interval(
     low: float,
     high: float,
     *,
-    points: int = 257,
+    points: int = 65,
 ) -> tuple[float, float]:
     """The connected interval around `at` on which `objective` stays at or below `ceiling`, cut at [low, high].
 
-    Walks a grid outwards from `at` to the first point above the ceiling and bisects that cell.
+    Walks a grid outwards from `at` to the first point above the ceiling, then a finer one through that cell.
     """
 
     def edge(end: float) -> float:
-        x = np.linspace(at, end, points)
-        above = np.flatnonzero(objective(x) > ceiling)
-        if not above.size:
-            return end
-        inside, outside = x[max(int(above[0]) - 1, 0)], x[int(above[0])]
-        for _ in range(40):
-            middle = (inside + outside) / 2
-            if objective(np.array([middle]))[0] <= ceiling:
-                inside = middle
-            else:
-                outside = middle
-        return float(inside)
+        inside, outside = at, end
+        for _ in range(6):
+            x = np.linspace(inside, outside, points)
+            above = np.flatnonzero(objective(x[1:]) > ceiling)
+            if not above.size:
+                return float(outside)
+            inside, outside = float(x[above[0]]), float(x[above[0] + 1])
+        return inside
 
     return edge(low), edge(high)

@@ -229,3 +229,20 @@ def test_help_holds_examples_on_their_own_lines(distillaw, command):
     answer = distillaw(command, "--help")
     assert answer.code == 0
     assert f"\n    distillaw {command}" in answer.out
+
+
+def test_runs_still_to_be_made_are_predicted_and_never_fitted(distillaw, tmp_path):
+    """A table without losses is a wish list: `predict` answers it, `fit` refuses it."""
+    wishes = tmp_path / "wishes.csv"
+    wishes.write_text("N,D,teacher_loss,kind\n1B,20B,,supervised\n1B,100B,2.2,distillation\n1B,1B,,distillation\n")
+    out = tmp_path / "predicted.csv"
+    answer = distillaw("predict", wishes, "--convention", "busbridge2025", "--out", out)
+    assert answer.code == 0
+    assert [line.split()[-1] for line in answer.out.splitlines()[2:6]] == ["nats/token", "2.3747", "2.2497", "unknown"]
+    table = RunTable.read(out, planned=True)
+    assert {record.status for record in table.records} == {"planned"}
+    law = BUSBRIDGE2025_LAW
+    assert table.records[1].extras["predicted"] == law.distillation.loss(1e9, 1e11, 2.2)
+    refused = distillaw("fit", wishes, "--convention", "busbridge2025")
+    assert refused.code == 2
+    assert "no column 'loss'" in refused.err
