@@ -2,8 +2,10 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from planner.decision import plan
 from planner.scenarios import Budget
 
 LAW = Source(BUSBRIDGE2025_LAW)
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -148,3 +151,11 @@ def test_without_a_folder_the_figures_are_listed(distillaw):
     answer = distillaw("figures")
     assert answer.code == 0
     assert [line.split()[0] for line in answer.out.splitlines()] == [entry.name for entry in CATALOGUE]
+
+
+def test_the_readmes_figure_is_what_the_program_draws(distillaw, tmp_path):
+    assert distillaw("figures", "fig06", "--out", tmp_path).code == 0
+    name = "fig06_distilled_minus_supervised.png"
+    drawn, shown = (mpl.image.imread(folder / name) for folder in (tmp_path, CHECKOUT / "docs/figures"))
+    assert drawn.shape == shown.shape
+    assert np.abs(drawn - shown).mean() < 0.005  # another version of a font may move an edge
