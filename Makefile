@@ -45,7 +45,7 @@ types: $(STAMP)  ## Check types
 	@$(BIN)/mypy
 
 bench: $(STAMP)  ## Run the benchmarks
-	@$(BIN)/python -m pytest benchmarks --benchmark-only
+	@$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,max,rounds
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
