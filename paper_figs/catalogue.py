@@ -1,6 +1,7 @@
 """The figures by name: what each shows, what it needs, and how it is saved."""
 
 import importlib
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -47,11 +48,12 @@ CATALOGUE = (
 
 
 def find(names: list[str], *, have_runs: bool) -> list[Entry]:
-    """The figures of those names, or all that the inputs allow when none is named. Raises `InputError`."""
+    """The figures of those names or numbers, or all that the inputs allow when none is named. Raises `InputError`."""
     if not names:
         return [entry for entry in CATALOGUE if have_runs or not entry.needs_runs]
     by_name = {entry.name: entry for entry in CATALOGUE} | {entry.module: entry for entry in CATALOGUE}
     faults = []
+    names = [_padded(name) for name in names]
     for name in names:
         if name not in by_name:
             near = get_close_matches(name, by_name, n=1)
@@ -62,3 +64,9 @@ def find(names: list[str], *, have_runs: bool) -> list[Entry]:
     if faults:
         raise InputError(*faults)
     return list(dict.fromkeys(by_name[name] for name in names))
+
+
+def _padded(name: str) -> str:
+    """`6`, `06` and `fig6` as `fig06`."""
+    number = re.fullmatch(r"(?:fig)?(\d+)", name.lower())
+    return f"fig{int(number[1]):02d}" if number else name

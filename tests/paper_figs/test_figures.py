@@ -15,7 +15,7 @@ from fitting.published import BUSBRIDGE2025_LAW
 from paper_figs import fig01_student_against_teacher, fig05_predicted_against_observed
 from paper_figs import fig06_distilled_minus_supervised as fig06
 from paper_figs import fig08_optimal_student_loss as fig08
-from paper_figs.catalogue import CATALOGUE
+from paper_figs.catalogue import CATALOGUE, find
 from paper_figs.source import Source
 from planner.decision import plan
 from planner.scenarios import Budget
@@ -123,7 +123,8 @@ def test_a_fitted_laws_figures_span_its_runs(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fig6", "--out", "x"], "did you mean fig06"),
+        (["figo6", "--out", "x"], "did you mean fig06"),
+        (["fig2", "--out", "x"], "known: fig01, fig05, fig06, fig08"),
         (["fig01", "--out", "x"], "--runs"),
         (["fig06"], "--out"),
         (["--law", "hoffmann2022", "fig06", "--out", "x"], "supervised training only"),
@@ -159,3 +160,8 @@ def test_the_readmes_figure_is_what_the_program_draws(distillaw, tmp_path):
     drawn, shown = (mpl.image.imread(folder / name) for folder in (tmp_path, CHECKOUT / "docs/figures"))
     assert drawn.shape == shown.shape
     assert np.abs(drawn - shown).mean() < 0.005  # another version of a font may move an edge
+
+
+def test_figures_answer_to_their_numbers():
+    (six,) = find(["6", "fig6", "Fig06", "fig06_distilled_minus_supervised"], have_runs=False)
+    assert six.name == "fig06"
