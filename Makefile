@@ -21,12 +21,12 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it: about three minutes
+demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it: three to four minutes
 	@echo "Models of 7 to 187 thousand parameters on the text of Python's own library. The commands, as they run:"
 	$(BIN)/distillaw sweep run data/grids/demo.toml --out $(DEMO)/sweep --workers 2
 	$(BIN)/distillaw sweep collect $(DEMO)/sweep --out $(DEMO)/runs.csv
 	$(BIN)/distillaw fit $(DEMO)/runs.csv --fix gamma=1 --out $(DEMO)/law.json
-	$(BIN)/distillaw plan teacher-exists --student 50K --budget 3e11 --teacher 187K --teacher-tokens 1280K --law $(DEMO)/law.json
+	$(BIN)/distillaw plan teacher-exists --student 50K --budget 3e11 --teacher 187K --teacher-tokens 1024K --law $(DEMO)/law.json
 	$(BIN)/distillaw plan train-teacher --student 50K --budget 1e12 --law $(DEMO)/law.json
 	$(BIN)/distillaw figures --law $(DEMO)/law.json --runs $(DEMO)/runs.csv --out $(DEMO)/figures
 	@echo
