@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 
 from fitting.published import BUSBRIDGE2025_LAW as LAW
 from planner.allocation import Search
+from planner.decision import plan
 from planner.scenarios import Budget
 
 N_S, C = 1e9, 1e23
@@ -56,6 +57,11 @@ def test_nested_search(benchmark):
 def test_slsqp_from_eight_starts(benchmark):
     loss = benchmark(slsqp)
     assert ours() <= loss * (1 + 1e-9)
+
+
+@pytest.mark.benchmark(group="optimum, 1B student, 1e23 FLOPs, everything paid")
+def test_whole_plan_with_near_optimal_ranges(benchmark):
+    benchmark(lambda: plan(LAW, Budget(C, 1, 1), student=N_S))
 
 
 @pytest.mark.benchmark(group="a cold command")

@@ -255,10 +255,13 @@ def spend(
 
     A teacher size or token count that is not known (None) may only appear where its share is not paid.
     """
-    logits = 0.0 if not pay_logits or N_T is None else pay_logits * convention.forward(N_T) * D_S
-    teacher = 0.0
-    if pay_pretraining and N_T is not None and D_T is not None:
-        teacher = pay_pretraining * convention.training(N_T, D_T)
-    if (pay_logits and N_T is None) or (pay_pretraining and (N_T is None or D_T is None)):
-        raise ValueError("a teacher of unknown size or tokens cannot be paid for")
-    return Spend(float(convention.training(N_S, D_S)), float(logits), float(teacher))
+    logits = teacher = 0.0
+    if pay_logits:
+        if N_T is None:
+            raise ValueError("the forward passes of a teacher of unknown size cannot be paid for")
+        logits = pay_logits * float(convention.forward(N_T)) * D_S
+    if pay_pretraining:
+        if N_T is None or D_T is None:
+            raise ValueError("the training of a teacher of unknown size or tokens cannot be paid for")
+        teacher = pay_pretraining * float(convention.training(N_T, D_T))
+    return Spend(float(convention.training(N_S, D_S)), logits, teacher)

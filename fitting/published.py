@@ -10,7 +10,7 @@ from fitting.known import KnownLaw, SecondOpinion, Support
 from fitting.laws import DistillationLaw, SupervisedLaw
 
 _SEARCH_BOX = (1e6, 1e17)
-"""Bounds of N_T, D_S and D_T in the paper's own search (arXiv 2502.08606, section 5)."""
+"""Bounds of N_T, D_S and D_T in the paper's own search (arXiv 2502.08606, with Eq 10 and 28)."""
 
 _SUPERVISED = SupervisedLaw(A=3355, B=18186, E=1.220, alpha=0.408, beta=0.431, gamma=0.452)
 _DISTILLATION = DistillationLaw(
@@ -32,7 +32,7 @@ BUSBRIDGE2025_LAW = KnownLaw(
     convention=BUSBRIDGE2025,
     supervised=_SUPERVISED,
     distillation=_DISTILLATION,
-    # Sizes: 143M to 12.6B (abstract, Table 13). Tokens: 4B to 512B (Fig 1), teachers from 20 tokens per parameter.
+    # Sizes: 143M to 12.6B (Table 13). Tokens: 4B to 512B (Fig 1), teachers from 20 tokens per parameter.
     # L_T is not stated: the supervised law's values for the teachers of the IsoFLOP study, 198M to 7.75B at M = 20.
     support=Support(
         N_S=(143e6, 12.61e9), D_S=(4e9, 512e9), L_T=(2.004, 2.789), N_T=(143e6, 12.61e9), D_T=(2.86e9, 512e9)
@@ -93,7 +93,7 @@ BUSBRIDGE2025_FIGURES_LAW = replace(
 
 HOFFMANN2022_LAW = KnownLaw(
     id="hoffmann2022",
-    source="arXiv 2203.15556, Approach 3 (section 3.3, Eq 10)",
+    source="arXiv 2203.15556, Approach 3",
     convention=SIX_ND_TOTAL,
     supervised=SupervisedLaw(A=406.4, B=410.7, E=1.69, alpha=0.34, beta=0.28, gamma=1.0),
     distillation=None,

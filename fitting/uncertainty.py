@@ -23,7 +23,7 @@ def marginals(
 ) -> tuple[dict[str, bool], dict[str, Range | None]]:
     """Whether each coefficient is identified, and its 90 % interval where it is.
 
-    The covariance is that of a Huber estimate, τ² (JᵀJ)⁻¹ with τ² = E[ψ²] / E[ψ']² (Huber 1981, section 7.6), J
+    The covariance is that of a Huber estimate, τ² (JᵀJ)⁻¹ with τ² = E[ψ²] / E[ψ']² (Huber 1981), J
     the derivatives of the log residuals; it is carried to the coefficients' logarithms by their Jacobian, so that
     intervals are positive. A coefficient is not identified when its relative standard error exceeds one half or
     when anything it is computed from rests on a bound of the search; it has no interval then. A fixed

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from fitting.errors import InputError
 from fitting.fit import Doubt
-from fitting.flops import Convention, Spend, spend
+from fitting.flops import Spend, spend
 from fitting.known import KnownLaw, Range
 from fitting.published import PUBLISHED
 from fitting.units import count
@@ -126,13 +126,19 @@ def plan(law: KnownLaw, budget: Budget, *, student: float, teacher: Teacher | No
             search.near_optimal_loss(best, NEAR_OPTIMAL_NATS),
             search.near_optimal_size(best, NEAR_OPTIMAL_NATS),
         )
-        open_size = False
     else:
         _check_teacher(law, budget, teacher)
         best = search.named(teacher)
         near = NearOptimal(NEAR_OPTIMAL_NATS, search.ideal_loss(best.D_S, NEAR_OPTIMAL_NATS)[1], None)
-        open_size = teacher.N is None
-    spent = _spend(law.convention, student, best, budget, open_size)
+    spent = spend(
+        law.convention,
+        student,
+        best.D_S,
+        best.N_T,
+        best.D_T,
+        pay_logits=budget.pay_logits,
+        pay_pretraining=budget.pay_pretraining,
+    )
     D_alone = min(budget.flops / float(law.convention.training(student, 1.0)), law.box_D[1])
     supervised = Supervised(D_alone, float(law.supervised.loss(student, D_alone)))
     margin = supervised.loss - best.loss
@@ -171,18 +177,6 @@ def _relative_error(law: KnownLaw, support: dict[str, float]) -> float:
         return law.relative_error
     doublings = sum(math.log2(factor) for name, factor in support.items() if name != "L_T")
     return law.relative_error * (1 + doublings) + support.get("L_T", 1.0) - 1
-
-
-def _spend(convention: Convention, N_S: float, best: Allocation, budget: Budget, open_size: bool) -> Spend:
-    return spend(
-        convention,
-        N_S,
-        best.D_S,
-        best.N_T,
-        best.D_T,
-        pay_logits=0.0 if open_size else budget.pay_logits,
-        pay_pretraining=budget.pay_pretraining,
-    )
 
 
 def _check_teacher(law: KnownLaw, budget: Budget, teacher: Teacher) -> None:

@@ -1,6 +1,6 @@
 """The paper's transformer, from a shape of the ledger: pre-norm RMSNorm, QK-norm, RoPE, SwiGLU, tied embeddings.
 
-Source: "Distillation Scaling Laws", arXiv 2502.08606 v2, Appendix E and Tables 9-10. Its parameters per group
+Source: "Distillation Scaling Laws", arXiv 2502.08606 v2, Tables 9-10. Its parameters per group
 equal `fitting.flops.parameters(shape)`. The parametrisation is the standard one; muP, which the paper uses, is
 not implemented, so a learning rate has to be bracketed for the sizes of a grid.
 """

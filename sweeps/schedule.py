@@ -3,7 +3,7 @@
 import math
 
 FINAL_SHARE = 1e-3
-"""The cosine ends at a thousandth of the peak (arXiv 2502.08606, Appendix E)."""
+"""The cosine ends at a thousandth of the peak (arXiv 2502.08606)."""
 
 
 def learning_rate(step: int, *, peak: float, warmup_steps: int, steps: int) -> float:
