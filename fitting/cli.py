@@ -1,36 +1,20 @@
 """The commands `distillaw fit`, `predict` and `laws`: flags in, one answer out; mounted by name."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fitting import units
-from fitting.errors import Faults, InputError
+from fitting.errors import Faults
 from fitting.known import KnownLaw
 from fitting.library import load_law, load_supervised, parse_size
+from fitting.options import ConventionOption, Json, Map, Runs, check_out, read_runs
 from fitting.published import DEFAULT_LAW, PUBLISHED
-
-if TYPE_CHECKING:
-    from fitting.records import RunTable
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Map = Annotated[
-    list[str] | None,
-    typer.Option("--map", metavar="OURS=THEIRS", help="The table's column for one of ours: loss=val_loss. Repeatable."),
-]
-ConventionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--convention",
-        help="How the table counts N and FLOPs, where it does not say: busbridge2025, 6ND, 6ND-total or a JSON file.",
-    ),
-]
 
 
 def fit(
-    runs: Annotated[str, typer.Argument(metavar="RUNS", help="A table of runs: .csv, .jsonl or .parquet.")],
+    runs: Runs,
     form: Annotated[
         str | None,
         typer.Option(help="supervised or distillation; by default distillation if the table has distilled runs."),
@@ -81,8 +65,8 @@ def fit(
     base = faults.collect(load_supervised, supervised, "--supervised") if supervised is not None else None
     if supervised is not None and form == "supervised":
         faults.add("--supervised: takes the place of the law that --form supervised would fit; give one of the two")
-    faults.collect(_check_out, out)
-    table = _read(runs, mapping, convention, faults)
+    faults.collect(check_out, out)
+    table = read_runs(runs, mapping, convention, faults)
     faults.raise_if_any()
     assert delta is not None
 
@@ -193,8 +177,8 @@ def _predict_table(
 ) -> None:
     if out is None:
         faults.add("--out: is missing; say where the table with its predictions goes: --out predicted.csv")
-    faults.collect(_check_out, out)
-    table = _read(runs, mapping, convention, faults, planned=True)
+    faults.collect(check_out, out)
+    table = read_runs(runs, mapping, convention, faults, planned=True)
     faults.raise_if_any()
     assert law is not None
     assert out is not None
@@ -208,37 +192,3 @@ def _predict_table(
         typer.echo(json.dumps(report.describe_predictions(found, law, out), allow_nan=False))
         return
     report.show_predictions(found, law, out)
-
-
-def _read(
-    runs: str, mapping: list[str] | None, convention: str | None, faults: Faults, *, planned: bool = False
-) -> "RunTable":
-    """Read a table, adding its faults to those of the flags; only to be used when there were none."""
-    from fitting import conventions
-    from fitting.records import RunTable
-
-    counted = faults.collect(conventions.named, convention) if convention is not None else None
-    found = faults.collect(
-        RunTable.read, runs, mapping=faults.collect(_mapping, mapping or []), convention=counted, planned=planned
-    )
-    faults.raise_if_any()
-    assert found is not None
-    return found
-
-
-def _mapping(texts: list[str]) -> dict[str, str]:
-    faults, found = Faults(), {}
-    for text in (part for given in texts for part in given.split(",")):
-        ours, equals, theirs = (part.strip() for part in text.partition("="))
-        if not (ours and equals and theirs):
-            faults.add(f"--map {text}: write OURS=THEIRS, as in --map loss=val_loss")
-        elif ours in found:
-            faults.add(f"--map {text}: {ours} is mapped twice")
-        found[ours] = theirs
-    faults.raise_if_any()
-    return found
-
-
-def _check_out(out: str | None) -> None:
-    if out is not None and not Path(out).parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {Path(out).parent}")
