@@ -71,10 +71,11 @@ def fit(
     assert delta is not None
 
     from fitting.estimation import fit_table
+    from fitting.method import Method
 
     if not as_json:
         typer.echo(f"Fitting {len(table)} runs of {runs} ...", err=True)
-    found = fit_table(table, form=form, fixed=fixed, huber_delta=delta, supervised=base)
+    found = fit_table(table, form=form, fixed=fixed, supervised=base, method=Method(huber_delta=delta))
     if out is not None:
         found.to_json(out)
     if as_json:

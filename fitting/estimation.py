@@ -13,24 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 from numpy.typing import NDArray
 
-from fitting import doubts, evidence, forms, solver, uncertainty
-from fitting.errors import FitError, InputError
-from fitting.fit import Fit
-from fitting.forms import Array, Problem
+from fitting import doubts, evidence, stages, teacher_errors, uncertainty
+from fitting.coordinates import Array
+from fitting.errors import InputError
+from fitting.fit import COEFFICIENTS, Fit
+from fitting.forms import Problem
 from fitting.known import Range, Support
 from fitting.laws import SupervisedLaw
+from fitting.method import Method
 from fitting.records import RunTable
-
-HUBER_DELTA = 1e-3
-STARTS = 32
-_DRAWN = 384
-"""Starts are drawn from the data's scale; the better half of `STARTS` is the pick of this many."""
-
-_AGREE = 1e-4
-"""Relative objective within which a start counts as having found the optimum."""
-
-_AGREE_EXACTLY = 0.5e-12
-"""The same per run, absolute, for runs without noise: residuals of 1e-6."""
+from fitting.search import Optimum, at_bounds, search
 
 
 def fit_law(
@@ -38,8 +30,7 @@ def fit_law(
     table: RunTable,
     *,
     fixed: Mapping[str, float] | None = None,
-    huber_delta: float = HUBER_DELTA,
-    seed: int = 0,
+    method: Method | None = None,
 ) -> Fit:
     """Fit the supervised law (Eq 1, arXiv 2502.08606) to a table's finished supervised runs.
 
@@ -48,20 +39,21 @@ def fit_law(
     """
     if form is not SupervisedLaw:
         raise InputError(f"fit_law fits SupervisedLaw, not {form.__name__}; for a distillation: fit_distillation")
-    fixed = dict(fixed or {})
+    method, held = method or Method(), dict(fixed or {})
     runs = table.supervised()
-    evidence.check(runs, "supervised", fixed, huber_delta)
-    N, D, loss = (runs.column(name) for name in ("N", "D", "loss"))
-    problem = forms.supervised(N, D, loss, fixed, starts=_DRAWN, seed=seed)
-    return _estimate(
+    evidence.check(runs, "supervised", held, method)
+    problem = stages.supervised_problem(runs, held)
+    weights = stages.run_weights(runs, method)
+    return _fit(
         problem,
+        search(problem, method, weights),
         table,
         runs,
-        fixed,
-        huber_delta,
+        method,
+        weights,
         supervised=None,
         source=f"fitted to {len(runs)} supervised runs (table {table.sha256[:12]})",
-        support=Support(N_S=_range(N), D_S=_range(D)),
+        support=Support(N_S=_range(runs.column("N")), D_S=_range(runs.column("D"))),
     )
 
 
@@ -70,37 +62,42 @@ def fit_distillation(
     supervised: Fit,
     *,
     fixed: Mapping[str, float] | None = None,
-    huber_delta: float = HUBER_DELTA,
-    seed: int = 0,
+    limit_form: bool = False,
+    method: Method | None = None,
 ) -> Fit:
     """Fit the distillation law (Eq 8, arXiv 2502.08606) to a table's finished distilled runs.
 
     `supervised` gives L̃_S and is not touched; it may come from the same table (`fit_law`) or be a known law
-    (`Fit.given`). Teachers' losses are taken as exact. Raises as `fit_law` does, and `InputError` when the two
-    conventions differ.
+    (`Fit.given`). With `limit_form` the teacher factor is taken at c1 f1 → ∞, one coefficient fewer. Raises as
+    `fit_law` does, and `InputError` when the two conventions differ.
     """
-    fixed = dict(fixed or {})
+    method, held = method or Method(), dict(fixed or {})
     supervised = supervised.supervised or supervised
     runs = table.distillation()
-    evidence.check(runs, "distillation", fixed, huber_delta)
+    evidence.check(runs, "distillation", held, method)
+    if limit_form and {"c1", "d1"} & set(held):
+        raise InputError("--fix c1 or d1: in the limit c1 f1 → ∞ neither has a value to hold")
     table.convention.require_same(supervised.convention, "the table", f"the supervised law {supervised.id!r}")
-    N, D, loss, teacher = (runs.column(name) for name in ("N", "D", "loss", "teacher_loss"))
-    alone = supervised.supervised_law.loss(N, D)
-    problem = forms.distillation(N, D, teacher, alone, loss, fixed, starts=_DRAWN, seed=seed)
+    problem = stages.distillation_problem(runs, supervised, held, limit=limit_form)
+    weights = stages.run_weights(runs, method)
+    found = search(problem, method, weights)
+    if method.teacher_errors:
+        problem, found = teacher_errors.estimated(problem, found, stages.teachers(runs), method, weights)
     base = "given" if supervised.status == "given" else f"from {supervised.n_runs} supervised runs"
-    return _estimate(
+    return _fit(
         problem,
+        found,
         table,
         runs,
-        fixed,
-        huber_delta,
+        method,
+        weights,
         supervised=supervised,
         source=f"fitted to {len(runs)} distilled runs (table {table.sha256[:12]}); "
         f"supervised law {supervised.id}, {base}",
         support=Support(
-            N_S=_range(N),
-            D_S=_range(D),
-            L_T=_range(teacher),
+            N_S=_range(runs.column("N")),
+            D_S=_range(runs.column("D")),
+            L_T=_range(runs.column("teacher_loss")),
             N_T=_teachers(runs.column("teacher_N"), supervised, "N_S"),
             D_T=_teachers(runs.column("teacher_D"), supervised, "D_S"),
         ),
@@ -112,9 +109,9 @@ def fit_table(
     *,
     form: str | None = None,
     fixed: Mapping[str, float] | None = None,
-    huber_delta: float = HUBER_DELTA,
     supervised: Fit | None = None,
-    seed: int = 0,
+    limit_form: bool = False,
+    method: Method | None = None,
 ) -> Fit:
     """Fit whatever law a table's runs speak of: the distillation law, in two stages, if it has distilled runs.
 
@@ -124,72 +121,81 @@ def fit_table(
     form = form or ("distillation" if len(table.distillation()) else "supervised")
     own, below = evidence.split_fixed(fixed or {}, form, given=supervised is not None)
     if form == "supervised":
-        return fit_law(SupervisedLaw, table, fixed=own, huber_delta=huber_delta, seed=seed)
-    evidence.check(table.distillation(), form, own, huber_delta)  # before the time that the first stage takes
+        return fit_law(SupervisedLaw, table, fixed=own, method=method)
+    evidence.check(table.distillation(), form, own, method or Method())  # before the time that the first stage takes
     if supervised is None:
-        supervised = fit_law(SupervisedLaw, table, fixed=below, huber_delta=huber_delta, seed=seed)
-    return fit_distillation(table, supervised, fixed=own, huber_delta=huber_delta, seed=seed)
+        supervised = fit_law(SupervisedLaw, table, fixed=below, method=method)
+    return fit_distillation(table, supervised, fixed=own, limit_form=limit_form, method=method)
 
 
-def _estimate(
+def _fit(
     problem: Problem,
+    found: Optimum,
     table: RunTable,
     runs: RunTable,
-    fixed: Mapping[str, float],
-    delta: float,
+    method: Method,
+    weights: Array | None,
     *,
     supervised: Fit | None,
     source: str,
     support: Support,
 ) -> Fit:
-    objective = solver.Objective(problem.residual, problem.columns, problem.parameters, delta)
-    picked = solver.best_of(objective, problem.starts[STARTS // 2 :], STARTS // 2)
-    starts = np.concatenate([problem.starts[: STARTS // 2], picked])
-    found = solver.minimise(objective, starts, problem.lower, problem.upper)
-    best, value = found.coordinates[0], float(found.objectives[0])
-    if not np.isfinite(value):
-        raise FitError(f"the {problem.form} law could not be evaluated on these runs from any of {STARTS} starts")
-    if not found.arrived.any():
-        raise FitError(f"the {problem.form} law did not converge from any of {STARTS} starts")
-    bounded = problem.free & ((best <= problem.lower) | (best >= problem.upper))
-    arrived = bool(found.arrived[found.objectives <= value * (1 + 1e-9)].any())
-    agreeing = found.objectives <= value * (1 + _AGREE) + _AGREE_EXACTLY * objective.runs
-    identified, intervals = uncertainty.marginals(problem, best, found.residuals, found.jacobian, bounded, delta=delta)
+    bounded = at_bounds(problem, found.z)
+    identified, intervals = uncertainty.marginals(problem, found, bounded, weights)
+    law = problem.coordinates
+    # what is reported is the law as it predicts: with the teachers' losses as they were measured
+    measured = np.append(found.z[: problem.laws], np.zeros(len(found.z) - problem.laws))
+    residuals = problem.residuals(measured[None], np.zeros(1, dtype=np.intp))[0]
+    coefficients = {name: float(value[0]) for name, value in law.coefficients(found.z[None, : problem.laws]).items()}
     fit = Fit(
         form=problem.form,
-        coefficients=problem.coefficients(best),
+        coefficients={name: coefficients[name] for name in COEFFICIENTS[problem.form]},
         identified=identified,
         intervals=intervals,
         interval_level=uncertainty.LEVEL,
         interval_method=uncertainty.METHOD,
-        objective=value,
-        status="limit" if not arrived else "at-bound" if bounded.any() else "converged",
-        starts_agreeing=float(np.mean(agreeing)),
+        objective=method.objective(residuals, weights),
+        status="limit" if not found.arrived else "at-bound" if bounded.any() else "converged",
+        starts_agreeing=found.agreeing,
         n_runs=len(runs),
         table_sha256=table.sha256,
         convention=table.convention,
         supervised=supervised,
-        id=_name(table, problem.form, fixed, delta, supervised),
+        id=_name(table, law.form, law.fixed, method, supervised, limit_form=law.limit),
         source=source,
-        fixed=dict(fixed),
-        huber_delta=delta,
-        residual_rms=float(np.sqrt(np.mean(found.residuals**2))),
-        relative_error=uncertainty.robust_scale(found.residuals, int(problem.free.sum())),
+        fixed=dict(law.fixed),
+        huber_delta=method.huber_delta if method.loss == "huber" else None,
+        residual_rms=float(np.sqrt(np.mean(residuals**2))),
+        relative_error=uncertainty.robust_scale(residuals, problem.laws),
         support=support,
         versions=_versions(),
+        method=method,
+        limit_form=law.limit,
+        prior_strength=found.strength if problem.penalty(found.strength, priors=method.priors) else 0.0,
+        teacher_spread=problem.spread,
     )
-    names = [name for name, at in zip(problem.names, bounded, strict=True) if at]
-    return replace(fit, warnings=(*doubts.of_optimum(fit, names), *doubts.of_evidence(fit, table, runs)))
+    return replace(
+        fit, warnings=(*doubts.of_optimum(fit, _named(problem, bounded)), *doubts.of_evidence(fit, table, runs))
+    )
 
 
-def _name(table: RunTable, form: str, fixed: Mapping[str, float], delta: float, supervised: Fit | None) -> str:
-    what = [table.sha256, form, sorted(fixed.items()), delta, supervised and supervised.id]
+def _named(problem: Problem, bounded: NDArray[np.bool_]) -> list[str]:
+    """The coefficients that own the coordinates at the edge of the box."""
+    from fitting.coordinates import OWNED
+
+    return [OWNED[problem.form][i] for i, at in zip(problem.coordinates.free, bounded, strict=True) if at]
+
+
+def _name(
+    table: RunTable, form: str, fixed: Mapping[str, float], method: Method, supervised: Fit | None, *, limit_form: bool
+) -> str:
+    what = [table.sha256, form, sorted(fixed.items()), method.as_dict(), supervised and supervised.id, limit_form]
     return f"fit-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:8]}"
 
 
 def _versions() -> dict[str, str]:
     found = {}
-    for name in ("distillaw", "jax", "numpy"):
+    for name in ("distillaw", "numpy"):
         with suppress(PackageNotFoundError):  # a checkout that was never installed
             found[name] = version(name)
     return found

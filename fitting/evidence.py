@@ -9,6 +9,7 @@ import numpy as np
 from fitting import units
 from fitting.errors import Faults, InputError
 from fitting.fit import COEFFICIENTS
+from fitting.method import Method
 from fitting.records import RunTable
 
 _ANY = tuple(dict.fromkeys(name for names in COEFFICIENTS.values() for name in names))
@@ -16,13 +17,12 @@ _SPARE = 2
 """Runs needed beyond one per free coefficient."""
 
 
-def check(runs: RunTable, form: str, fixed: Mapping[str, float], huber_delta: float) -> None:
+def check(runs: RunTable, form: str, fixed: Mapping[str, float], method: Method) -> None:
     """Raise `InputError` with all that keeps these runs from determining a law of this form."""
     faults = Faults()
     names = COEFFICIENTS[form]
     faults.extend(_bad_values(fixed, form))
-    if not (math.isfinite(huber_delta) and huber_delta > 0):
-        faults.add(f"--huber-delta: must be greater than zero, not {huber_delta!r}")
+    faults.collect(method.check)
     free = len(names) - sum(name in fixed for name in names)
     if free == 0:
         faults.add(f"--fix: every coefficient of the {form} law is fixed; nothing is left to fit")

@@ -1,19 +1,18 @@
 """A law estimated from runs, with its doubts: the result of an estimation, as data and as a JSON file."""
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType
 from typing import Any, Literal
 
-from fitting.errors import Faults, InputError
+from fitting.errors import InputError
+from fitting.findings import Candidate, Diagnosis, Draws, Rollout
 from fitting.flops import Convention
 from fitting.known import KnownLaw, Range, Support
 from fitting.laws import DistillationLaw, SupervisedLaw
+from fitting.method import Method
 
-SCHEMA = "distillaw/fit/1"
+SCHEMA = "distillaw/fit/2"
 
 COEFFICIENTS = {
     "supervised": ("A", "B", "E", "alpha", "beta", "gamma"),
@@ -25,30 +24,6 @@ STATUSES = ("converged", "at-bound", "limit", "given")
 """Converged inside the box; converged with a coefficient at its bound; stopped by the iteration limit; not fitted."""
 
 _DECADES_AROUND = 100.0
-
-_NUMBER, _MAYBE_NUMBER, _MAYBE_TEXT = (int, float), (int, float, NoneType), (str, NoneType)
-_KINDS: dict[str, tuple[type, ...]] = {
-    "coefficients": (dict,),
-    "identified": (dict,),
-    "intervals": (dict,),
-    "interval_level": _MAYBE_NUMBER,
-    "interval_method": _MAYBE_TEXT,
-    "objective": _MAYBE_NUMBER,
-    "status": (str,),
-    "starts_agreeing": _MAYBE_NUMBER,
-    "n_runs": (int,),
-    "table_sha256": _MAYBE_TEXT,
-    "id": (str,),
-    "source": (str,),
-    "fixed": (dict,),
-    "huber_delta": _MAYBE_NUMBER,
-    "residual_rms": _MAYBE_NUMBER,
-    "relative_error": _NUMBER,
-    "support": (dict,),
-    "warnings": (list,),
-    "versions": (dict,),
-}
-"""What JSON holds in each field of a fit."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +42,11 @@ class Fit:
     starts that reached it to 1e-4. `intervals` are marginal, at `interval_level`, by `interval_method`; they are
     None where the runs do not determine a coefficient. `relative_error` is the robust scale of the residuals.
     `supervised` is the law that a distillation law stands on; with status "given" it was not fitted here.
+
+    With `limit_form`, K = c1 f1 was taken to its limit, where neither c1 nor d1 alone means anything. One unit of log
+    prior density weighs `prior_strength` in what was minimised, beside the objective. `teacher_spread` is the
+    estimated standard deviation of the error of a teacher's log L_T. `draws`, `rollout`, `selection` and
+    `diagnosis` are there where they were asked for.
     """
 
     form: Literal["supervised", "distillation"]
@@ -91,6 +71,14 @@ class Fit:
     support: Support
     warnings: tuple[Doubt, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    method: Method | None = None
+    limit_form: bool = False
+    prior_strength: float = 0.0
+    teacher_spread: float = 0.0
+    draws: Draws | None = None
+    rollout: Rollout | None = None
+    selection: tuple[Candidate, ...] = ()
+    diagnosis: Diagnosis | None = None
 
     @property
     def law(self) -> SupervisedLaw | DistillationLaw:
@@ -176,107 +164,22 @@ class Fit:
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `distillaw fit --json`."""
-        data: dict[str, Any] = {"schema": SCHEMA}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, Fit):
-                value = value.as_dict()
-            elif isinstance(value, Convention):
-                value = asdict(value)
-            elif isinstance(value, Support):
-                value = {name: ends for name, ends in asdict(value).items() if ends is not None}
-            elif item.name == "warnings":
-                value = [asdict(doubt) for doubt in value]
-            elif isinstance(value, Mapping):
-                value = dict(value)
-            data[item.name] = value
-        return data
+        from fitting import fit_file
+
+        return fit_file.as_dict(self)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """This fit as JSON text, which `from_json` reads back exactly; written to `path` where one is given."""
-        text = json.dumps(self.as_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        if path is not None:
-            try:
-                Path(path).write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise InputError(f"{path}: cannot write it: {error.strerror}") from None
-        return text
+        from fitting import fit_file
+
+        return fit_file.write(self, path)
 
     @classmethod
     def from_json(cls, path: str | Path) -> "Fit":
         """Read the file that `to_json` wrote. Raises `InputError` that says what is wrong with it."""
-        try:
-            text = Path(path).read_bytes().decode("utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: cannot read it: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: not a law file: a binary file or not UTF-8 text") from None
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path}: not a law file: {error.msg} at line {error.lineno}, column {error.colno}; it may be cut "
-                "short: write it again with distillaw fit --out"
-            ) from None
-        return cls.from_dict(data, str(path))
+        from fitting import fit_file
 
-    @classmethod
-    def from_dict(cls, data: Any, where: str) -> "Fit":
-        """Build a fit from parsed JSON found in `where`; every fault in one `InputError`."""
-        if not isinstance(data, dict) or "schema" not in data:
-            raise InputError(f"{where}: not a law file: it has no 'schema'; distillaw fit --out writes one")
-        schema = str(data["schema"])
-        if schema != SCHEMA:
-            kind = "another version of law file" if schema.startswith("distillaw/fit/") else "not a law file"
-            raise InputError(f"{where}: {kind}: its schema is {schema!r} and this version reads {SCHEMA!r}")
-        names = {item.name for item in fields(cls)}
-        faults = Faults()
-        faults.extend([f"{where}: a field is missing: {name}" for name in sorted(names - set(data))])
-        form = str(data.get("form"))
-        if "form" in data and form not in COEFFICIENTS:
-            faults.add(f"{where}: form: must be supervised or distillation, not {form!r}")
-        faults.raise_if_any()
-
-        values = {name: data[name] for name in names}
-        for name, kinds in _KINDS.items():
-            if not isinstance(values[name], kinds) or isinstance(values[name], bool):
-                faults.add(f"{where}: {name}: not what a law file holds there: {values[name]!r}")
-        for name in COEFFICIENTS[form]:
-            _check_coefficient(values["coefficients"], name, where, faults)
-            for about in ("identified", "intervals"):
-                if isinstance(values[about], dict) and name not in values[about]:
-                    faults.add(f"{where}: {about}: says nothing of {name}")
-        values["convention"] = faults.collect(Convention.from_dict, values["convention"], f"{where}: convention")
-        if form == "distillation" and values["supervised"] is None:
-            faults.add(f"{where}: supervised: a distillation law needs the supervised law it stands on")
-        elif values["supervised"] is not None:
-            values["supervised"] = faults.collect(cls.from_dict, values["supervised"], f"{where}: supervised")
-        if values["status"] not in STATUSES:
-            faults.add(f"{where}: status: must be one of {', '.join(STATUSES)}, not {values['status']!r}")
-        faults.raise_if_any()
-        try:
-            support = values["support"].items()
-            values["support"] = Support(**{name: (float(ends[0]), float(ends[1])) for name, ends in support})
-            values["intervals"] = {
-                name: None if ends is None else (float(ends[0]), float(ends[1]))
-                for name, ends in values["intervals"].items()
-            }
-            values["warnings"] = tuple(Doubt(**doubt) for doubt in values["warnings"])
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
-            raise InputError(f"{where}: not a law file: {error}") from None
-        return cls(**values)
-
-
-def _check_coefficient(coefficients: Any, name: str, where: str, faults: Faults) -> None:
-    value = coefficients.get(name) if isinstance(coefficients, dict) else None
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-        or value < 0
-        or (value == 0 and name != "c0")
-    ):
-        faults.add(f"{where}: coefficients: {name} must be a positive number, not {value!r}")
+        return fit_file.read(path)
 
 
 def _around(*ranges: Range | None) -> Range:

@@ -1,107 +1,144 @@
-"""The laws as an estimation sees them: coordinates in which their surfaces are round, boxes, starts, and back.
+"""One law and one table, as the solver sees them: residuals over runs, the box that is searched, weak priors.
 
-Coordinates are taken at the data's centre (mean log N, log D, log L_T): the log sizes u, v of the two power terms
-there, their effective slopes p = αγ, q = βγ, log γ, and log E; for the distillation law also c0, and log s, log f1,
-log K of the teacher factor with K = c1 f1 and s = d1 K^-f1, because for K ≫ 1 the factor is
-exp(-(L_T / (L̃_S s))^(1/f1)) and neither c1 nor d1 alone can be seen. The formulas here are those of `fitting.laws`
-in logarithms (Eq 44 and 49 of arXiv 2502.08606); a test holds them equal.
+The prior spreads here are ours, not the paper's; they keep coefficients that a table says nothing about near values
+that published laws have, and are far too wide to be felt by coefficients that it does determine.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from fitting.fit import COEFFICIENTS
-from fitting.solver import Residual
-
-Array = NDArray[np.float64]
+from fitting import surfaces
+from fitting.coordinates import NAMES, Array, Coordinates, Form
+from fitting.solver import Penalty
+from fitting.surfaces import DistilledRuns, SupervisedRuns
 
 _VANISHED = 60.0
 """How far below the excess loss, in logarithms, a power term may fall; with a large γ even far ones count."""
 
-_GAMMA = (0.1, 10.0)
-_SLOPE = (5e-3, 2.0)
-_C0 = (0.0, 20.0)
-_F1 = (0.01, 3.0)
-_K = (0.02, 1e5)
+_BOX = {
+    "p": (5e-3, 2.0),
+    "q": (5e-3, 2.0),
+    "log_gamma": (np.log(0.1), np.log(10.0)),
+    "c0": (0.0, 20.0),
+    "log_f1": (np.log(0.01), np.log(3.0)),
+    "log_K": (np.log(0.02), np.log(1e5)),
+}
+
+_PRIORS = {
+    "p": (0.3, 0.25),
+    "q": (0.3, 0.25),
+    "log_gamma": (np.log(0.7), 0.5),
+    "c0": (2.0, 2.0),
+    "log_K": (np.log(30.0), 1.2),
+    "log_f1": (np.log(0.15), 0.8),
+}
+"""Mean and standard deviation. Centred between Table 6 of arXiv 2502.08606 (α′γ′ = .25, β′γ′ = .49, γ′ = .76, c0 = 2.5,
+c1 f1 = 47, f1 = .09) and laws without that structure (αγ and βγ about .3 in Hoffmann et al., arXiv 2203.15556)."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One law to be fitted to one table: what the solver needs, and how to read its answer.
+    """One law to be fitted to one table.
 
-    `fixed` is NaN where a coefficient is free, in the order of `COEFFICIENTS[form]`, which is also that of the
-    coordinates: each coefficient owns the coordinate that is held when it is fixed.
+    `columns` are what the form's surface takes, shape (runs,) or, for L̃_S that differs from resample to resample,
+    (lanes, runs). `target` is the log loss. With `teacher` (runs,), indices of teachers, each teacher's log L_T
+    has an error of its own that is estimated too: `spread` is its standard deviation, and the errors follow the
+    form's coordinates.
     """
 
-    form: Literal["supervised", "distillation"]
-    residual: Residual
-    columns: Array
-    centre: Array
-    fixed: Array
+    coordinates: Coordinates
+    columns: SupervisedRuns | DistilledRuns
+    target: Array
     lower: Array
     upper: Array
-    starts: Array
+    teacher: NDArray[np.intp] | None = None
+    spread: float = 0.0
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return COEFFICIENTS[self.form]
+    def runs(self) -> int:
+        return len(self.target)
 
     @property
-    def free(self) -> NDArray[np.bool_]:
-        return np.isnan(self.fixed)
+    def form(self) -> Form:
+        return self.coordinates.form
 
     @property
-    def parameters(self) -> tuple[Array, Array, Array]:
-        """What the residual needs beside the columns: the centre, the fixed values, and which are fixed."""
-        return self.centre, np.nan_to_num(self.fixed), (~self.free).astype(float)
+    def laws(self) -> int:
+        """How many of the coordinates belong to the law; those after them are errors of teachers."""
+        return len(self.coordinates.free)
 
-    def log_coefficients(self, z: Array) -> tuple[Array, Array]:
-        """Logarithms of the coefficients at coordinates z (c0 as it is), and their derivatives by z.
+    def residuals(self, z: Array, lanes: NDArray[np.intp]) -> Array:
+        """log L̂ - log L, shape (points, runs)."""
+        y = self.coordinates.expand(z[:, : self.laws])
+        return self._surface(y, self._columns(z, lanes), None, None)[0] - self.target
 
-        Shapes (coefficients,) and (coefficients, p), in the order of `names`.
-        """
-        with jax.enable_x64(True):
-            logs, derivatives = _read(_READ[self.form], z, *self.parameters)
-            return np.asarray(logs), np.asarray(derivatives)
+    def linearised(self, z: Array, lanes: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Residuals, and their derivatives by z, shape (points, p, runs)."""
+        law, points = self.coordinates, len(z)
+        y = law.expand(z[:, : self.laws])
+        if law.coupled:
+            every = np.empty((points, law.count, self.runs))
+            value, by_teacher = self._surface(y, self._columns(z, lanes), range(law.count), every)
+            found = law.chain(z[:, : self.laws]).swapaxes(1, 2) @ every
+            jacobian = np.concatenate([found, np.empty((points, z.shape[1] - self.laws, self.runs))], axis=1)
+        else:
+            rows: list[int | None] = [None] * law.count
+            for k, i in enumerate(law.free):
+                rows[i] = k
+            jacobian = np.empty((points, z.shape[1], self.runs))
+            value, by_teacher = self._surface(y, self._columns(z, lanes), rows, jacobian)
+        if self.teacher is not None:
+            jacobian[:, self.laws :] = 0.0
+            jacobian[:, self.laws + self.teacher, np.arange(self.runs)] = by_teacher
+        return value - self.target, jacobian
 
-    def coefficients(self, z: Array) -> dict[str, float]:
-        """The coefficients as the law is written in them; fixed ones exactly as given."""
-        logs, _ = self.log_coefficients(z)
-        values = {n: float(x if n == "c0" else np.exp(x)) for n, x in zip(self.names, logs, strict=True)}
-        given = zip(self.names, self.fixed, strict=True)
-        return values | {name: float(value) for name, value in given if not np.isnan(value)}
+    def penalty(self, strength: float, *, priors: bool) -> Penalty | None:
+        """Priors and the spread of teachers' errors, in units of the objective; None where there are neither."""
+        extra = 0 if self.teacher is None else len(self.lower) - self.laws
+        known = _PRIORS if priors and self.form == "distillation" else {}
+        pairs = [known.get(name, (0.0, np.inf)) for name in self.coordinates.names]
+        pairs += [(0.0, self.spread)] * extra
+        if strength <= 0 or all(np.isinf(sd) for _, sd in pairs):
+            return None
+        mean, sd = np.array(pairs).T
+        return Penalty(mean, sd, strength)
+
+    def _columns(self, z: Array, lanes: NDArray[np.intp]) -> SupervisedRuns | DistilledRuns:
+        found = self.columns
+        if isinstance(found, SupervisedRuns):
+            return found
+        if found.log_teacher.ndim == 2 or found.log_ratio.ndim == 2:
+            found = DistilledRuns(*(column if column.ndim == 1 else column[lanes] for column in found))
+        if self.teacher is None:
+            return found
+        error = z[:, self.laws :][:, self.teacher]
+        return found._replace(
+            teacher=found.teacher + error, log_teacher=found.log_teacher + error, log_ratio=found.log_ratio + error
+        )
+
+    def _surface(
+        self,
+        y: Array,
+        columns: SupervisedRuns | DistilledRuns,
+        rows: Sequence[int | None] | None,
+        out: Array | None,
+    ) -> tuple[Array, Array]:
+        if isinstance(columns, SupervisedRuns):
+            return surfaces.supervised(y, columns, rows, out)
+        return surfaces.distillation(y, columns, rows, out)
 
 
-def supervised(N: Array, D: Array, loss: Array, fixed: Mapping[str, float], *, starts: int, seed: int) -> Problem:
+def supervised(N: Array, D: Array, loss: Array, fixed: Mapping[str, float]) -> Problem:
     """Eq 1 (arXiv 2502.08606) for runs of N parameters on D tokens that reached `loss`, arrays of shape (runs,)."""
     n, d, y = np.log(N), np.log(D), np.log(loss)
-    low, high, middle = y.min(), y.max(), np.median(y)
-    lower = np.array([middle - _VANISHED, middle - _VANISHED, low - 7, _SLOPE[0], _SLOPE[0], np.log(_GAMMA[0])])
-    upper = np.array([high + 3, high + 3, low + 0.3, _SLOPE[1], _SLOPE[1], np.log(_GAMMA[1])])
-
-    rng = np.random.default_rng(seed)
-    floor = np.exp(low) * rng.uniform(0.2, 0.97, starts)
-    rest, share = np.log(np.exp(middle) - floor), rng.uniform(0.1, 0.9, starts)
-    gamma = np.exp(rng.uniform(np.log(0.3), np.log(2.0), starts))
-    drawn = [rest + gamma * np.log(share), rest + gamma * np.log1p(-share), np.log(floor)]
-    drawn += [np.exp(rng.uniform(np.log(0.08), np.log(0.8), starts)) for _ in "pq"]
-    return Problem(
-        "supervised",
-        _supervised_residual,
-        np.stack([n - n.mean(), d - d.mean(), y]),
-        np.array([n.mean(), d.mean()]),
-        np.array([fixed.get(name, np.nan) for name in COEFFICIENTS["supervised"]], dtype=float),
-        lower,
-        upper,
-        np.clip(np.stack([*drawn, np.log(gamma)], axis=1), lower, upper),
-    )
+    low, high, middle = float(y.min()), float(y.max()), float(np.median(y))
+    size = (middle - _VANISHED, high + 3)
+    box = {**_BOX, "u": size, "v": size, "log_E": (low - 7, low + 0.3)}
+    law = Coordinates("supervised", (float(n.mean()), float(d.mean())), fixed)
+    return Problem(law, SupervisedRuns(n - n.mean(), d - d.mean()), y, *_ends(law, box))
 
 
 def distillation(
@@ -112,120 +149,38 @@ def distillation(
     loss: Array,
     fixed: Mapping[str, float],
     *,
-    starts: int,
-    seed: int,
+    limit: bool = False,
 ) -> Problem:
-    """Eq 8 (arXiv 2502.08606), with L̃_S (`supervised_loss`) at each run; arrays of shape (runs,)."""
+    """Eq 8 (arXiv 2502.08606), with L̃_S (`supervised_loss`) at each run; arrays of shape (runs,).
+
+    With `limit` the form with K → ∞, one coefficient fewer.
+    """
     n, d, t, y = np.log(N), np.log(D), np.log(teacher_loss), np.log(loss)
     x = t - np.log(supervised_loss)
-    above = np.log(np.median(np.maximum(loss - teacher_loss, 0.01 * loss)))
-    highest = np.log(np.max(np.maximum(loss - teacher_loss, 0.01 * loss)))
-    lower = np.array([above - _VANISHED, above - _VANISHED, _SLOPE[0], _SLOPE[0], np.log(_GAMMA[0]), _C0[0]])
-    upper = np.array([highest + 10, highest + 10, _SLOPE[1], _SLOPE[1], np.log(_GAMMA[1]), _C0[1]])
-    lower = np.append(lower, [np.log(_K[0]), np.log(_F1[0]), x.min() - 2])
-    upper = np.append(upper, [np.log(_K[1]), np.log(_F1[1]), x.max() + 4])
+    excess = np.log(np.maximum(loss - teacher_loss, 0.01 * loss))
+    size = (float(np.median(excess)) - _VANISHED, float(excess.max()) + 10)
+    box = {**_BOX, "u": size, "v": size, "log_s": (float(x.min()) - 2, float(x.max()) + 4)}
+    law = Coordinates("distillation", (float(n.mean()), float(d.mean()), float(t.mean())), fixed, limit)
+    columns = DistilledRuns(n - n.mean(), d - d.mean(), t - t.mean(), t, x)
+    return Problem(law, columns, y, *_ends(law, box))
 
-    rng = np.random.default_rng(seed)
-    share = rng.uniform(0.1, 0.9, starts)
-    gamma = np.exp(rng.uniform(np.log(0.3), np.log(2.0), starts))
-    drawn = [above + gamma * np.log(share), above + gamma * np.log1p(-share)]
-    drawn += [np.exp(rng.uniform(np.log(0.08), np.log(0.8), starts)) for _ in "pq"]
-    drawn += [np.log(gamma), rng.uniform(0.0, 4.0, starts), rng.uniform(np.log(0.3), np.log(100.0), starts)]
-    drawn += [rng.uniform(np.log(0.03), np.log(1.0), starts)]
-    drawn += [rng.uniform(np.median(x), x.max() + 0.5, starts)]
-    return Problem(
-        "distillation",
-        _distillation_residual,
-        np.stack([n - n.mean(), d - d.mean(), t, x, y]),
-        np.array([n.mean(), d.mean(), t.mean()]),
-        np.array([fixed.get(name, np.nan) for name in COEFFICIENTS["distillation"]], dtype=float),
-        lower,
-        upper,
-        np.clip(np.stack(drawn, axis=1), lower, upper),
+
+_FARTHEST_TEACHER = 10.0
+"""Standard deviations beyond which no teacher's error is looked for."""
+
+
+def with_teacher_errors(problem: Problem, teacher: NDArray[np.intp], spread: float) -> Problem:
+    """The same problem with an unknown error in each teacher's log L_T, of standard deviation `spread`."""
+    ends = np.full(int(teacher.max()) + 1, _FARTHEST_TEACHER * spread)
+    return replace(
+        problem,
+        lower=np.append(problem.lower[: problem.laws], -ends),
+        upper=np.append(problem.upper[: problem.laws], ends),
+        teacher=teacher,
+        spread=spread,
     )
 
 
-# Below, `held` is 1 where a coefficient is fixed and 0 where it is free; a held coordinate is computed from the
-# fixed value, so that its derivative vanishes and the same compiled code serves every choice of --fix.
-
-
-def _lse(a: Any, b: Any) -> Any:
-    """log(e^a + e^b). Unlike jnp.logaddexp it takes no care of infinities, and compiles in half the time."""
-    top = jnp.maximum(a, b)
-    return top + jnp.log1p(jnp.exp(a + b - 2 * top))
-
-
-def _terms(u: Any, v: Any, p: Any, q: Any, g: Any, n: Any, d: Any) -> Any:
-    """log (A N^-α + B D^-β)^γ."""
-    gamma = jnp.exp(g)
-    return gamma * _lse((u - p * n) / gamma, (v - q * d) / gamma)
-
-
-def _log(value: Any) -> Any:
-    return jnp.log(jnp.where(value > 0, value, 1.0))
-
-
-def _supervised_coordinates(z: Any, centre: Any, fixed: Any, held: Any) -> tuple[Any, ...]:
-    A, B, E, alpha, beta, gamma = fixed
-    keep_A, keep_B, keep_E, keep_alpha, keep_beta, keep_gamma = held
-    g = jnp.where(keep_gamma, _log(gamma), z[5])
-    p = jnp.where(keep_alpha, alpha * jnp.exp(g), z[3])
-    q = jnp.where(keep_beta, beta * jnp.exp(g), z[4])
-    u = jnp.where(keep_A, jnp.exp(g) * _log(A) - p * centre[0], z[0])
-    v = jnp.where(keep_B, jnp.exp(g) * _log(B) - q * centre[1], z[1])
-    return u, v, jnp.where(keep_E, _log(E), z[2]), p, q, g
-
-
-def _supervised_residual(z: Any, data: Any) -> Any:
-    columns, centre, fixed, held = data
-    n, d, y = columns
-    u, v, e, p, q, g = _supervised_coordinates(z, centre, fixed, held)
-    return _lse(e, _terms(u, v, p, q, g, n, d)) - y
-
-
-def _read_supervised(z: Any, centre: Any, fixed: Any, held: Any) -> Any:
-    u, v, e, p, q, g = _supervised_coordinates(z, centre, fixed, held)
-    gamma = jnp.exp(g)
-    log_A, log_B = (u + p * centre[0]) / gamma, (v + q * centre[1]) / gamma
-    return jnp.stack([log_A, log_B, e, jnp.log(p) - g, jnp.log(q) - g, g])
-
-
-def _distillation_coordinates(z: Any, centre: Any, fixed: Any, held: Any) -> tuple[Any, ...]:
-    A, B, alpha, beta, gamma, c0, c1, f1, d1 = fixed
-    keep_A, keep_B, keep_alpha, keep_beta, keep_gamma, keep_c0, keep_c1, keep_f1, keep_d1 = held
-    g = jnp.where(keep_gamma, _log(gamma), z[4])
-    p = jnp.where(keep_alpha, alpha * jnp.exp(g), z[2])
-    q = jnp.where(keep_beta, beta * jnp.exp(g), z[3])
-    c0 = jnp.where(keep_c0, c0, z[5])
-    log_f1 = jnp.where(keep_f1, _log(f1), z[7])
-    log_K = jnp.where(keep_c1, _log(c1) + log_f1, z[6])
-    log_s = jnp.where(keep_d1, _log(d1) - jnp.exp(log_f1) * log_K, z[8])
-    u = jnp.where(keep_A, jnp.exp(g) * _log(A) - p * centre[0] - c0 * centre[2], z[0])
-    v = jnp.where(keep_B, jnp.exp(g) * _log(B) - q * centre[1] - c0 * centre[2], z[1])
-    return u, v, p, q, g, c0, log_K, log_f1, log_s
-
-
-def _distillation_residual(z: Any, data: Any) -> Any:
-    columns, centre, fixed, held = data
-    n, d, t, x, y = columns
-    u, v, p, q, g, c0, log_K, log_f1, log_s = _distillation_coordinates(z, centre, fixed, held)
-    steep = (x - log_s) * jnp.exp(-log_f1) - log_K
-    factor = -jnp.exp(log_K) * _lse(0.0, steep)
-    return _lse(t, _terms(u, v, p, q, g, n, d) - c0 * (t - centre[2]) + factor) - y
-
-
-def _read_distillation(z: Any, centre: Any, fixed: Any, held: Any) -> Any:
-    u, v, p, q, g, c0, log_K, log_f1, log_s = _distillation_coordinates(z, centre, fixed, held)
-    gamma = jnp.exp(g)
-    log_A = (u + p * centre[0] + c0 * centre[2]) / gamma
-    log_B = (v + q * centre[1] + c0 * centre[2]) / gamma
-    log_d1 = log_s + jnp.exp(log_f1) * log_K
-    return jnp.stack([log_A, log_B, jnp.log(p) - g, jnp.log(q) - g, g, c0, log_K - log_f1, log_f1, log_d1])
-
-
-_READ = {"supervised": _read_supervised, "distillation": _read_distillation}
-
-
-@partial(jax.jit, static_argnums=0)
-def _read(conversion: Any, z: Any, centre: Any, fixed: Any, held: Any) -> tuple[Any, Any]:
-    return conversion(z, centre, fixed, held), jax.jacfwd(conversion)(z, centre, fixed, held)
+def _ends(law: Coordinates, box: Mapping[str, tuple[float, float]]) -> tuple[Array, Array]:
+    lower, upper = np.array([box[NAMES[law.form][i]] for i in law.free], dtype=float).reshape(-1, 2).T
+    return lower, upper

@@ -1,213 +1,262 @@
-"""Minimise a sum of Huber losses of residuals from many starts at once: damped Gauss-Newton, float64.
+"""Minimise sums of Huber losses of residuals for many starts or resamples at once: damped Newton steps, float64.
 
-JAX evaluates residuals and their derivatives for a block of starts; the small linear algebra and the decisions are
-NumPy's, which keeps what must be compiled small. Every step tries two models of the curvature, iteratively
-reweighted least squares (safe far from the optimum) and the Huber loss's own second derivative (fast near it), each
-at several dampings, and keeps the best trial. JAX's float64 is switched on inside the calls only.
+Lanes (starts, or resamples of the runs) move side by side in blocks that fit the cache; as they arrive, others take
+their place. The curvature of a step lies between two models: iteratively reweighted least squares, which is safe far
+from the optimum, and the Huber loss's own second derivative, which is fast near it. A lane's `caution` says how much of
+the first is mixed in, and its damping how far a step may go; both fall with every success and rise with every failure.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Data = tuple[Array, ...]
-Residual = Callable[[jax.Array, Any], jax.Array]
-"""Residuals, shape (runs,), from coordinates, shape (p,), and the arrays that the form needs."""
 
-_LANES = 16
-"""Starts that move side by side; as they arrive, others take their place."""
+_BLOCK_CELLS = 24_000
+"""Runs times lanes in a block: with some twenty arrays of it a step stays in a core's second-level cache."""
 
-_MAX_STEPS = 500
-_PATIENCE = 5
-"""Steps in a row without relative progress after which a start has arrived."""
-
-_PROGRESS = 1e-11
+_MAX_STEPS = 600
+_PROGRESS = 1e-13
 """Relative decrease of the objective that counts as progress."""
 
-_LEADERS = 4
-_FOLLOW_AFTER = 60
-_SAME = 3e-5
-"""After so many steps only the best few go on; others as close to the best as this have found its valley."""
+_PATIENCE = 3
+"""Steps in a row without progress after which a lane has arrived."""
 
-_CHECK_EVERY = 20
+_CHECK_EVERY = 25
 _WORTHWHILE = 1e-9
-"""Relative decrease over `_CHECK_EVERY` steps below which a start on a long flat valley has arrived too."""
+"""Relative decrease over `_CHECK_EVERY` steps below which a lane on a long flat valley has arrived too."""
 
-_EXACT = 1e-24
-"""Objective per run below which residuals are rounding errors (1e-12) and progress means nothing."""
+_EXACT = 1e-26
+"""Objective per run below which residuals are rounding errors (1e-13) and progress means nothing."""
 
-_DAMPINGS = np.array([1e-2, 1.0, 1e2])
-"""Trial dampings, relative to the current one."""
+_CAUTION = (1e-3, 1.0)
+_DAMPING = (1e-10, 1e8)
 
-_TRIALS = 2 * len(_DAMPINGS)
 
-_OWN_CURVATURE_FLOOR = 1e-2
-"""Share of the reweighted curvature mixed into the Huber loss's own, which alone may be singular."""
+class Surface(Protocol):
+    """Residuals and their derivatives at points of a box; `lanes` says which lane each point belongs to."""
 
-_ROWS = 64
-"""Runs are padded to this times a power of two, so that tables of similar size share compiled code."""
+    @property
+    def lower(self) -> Array: ...
+
+    @property
+    def upper(self) -> Array: ...
+
+    @property
+    def runs(self) -> int: ...
+
+    def residuals(self, z: Array, lanes: NDArray[np.intp]) -> Array:
+        """Shape (points, runs)."""
+
+    def linearised(self, z: Array, lanes: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Residuals, and their derivatives, shape (points, p, runs)."""
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """Σ strength · ((z - mean) / sd)² / 2, to be added to the objective; `sd` is infinite where there is none.
+
+    `mean` and `sd` have shape (p,), `strength` is in units of the objective.
+    """
+
+    mean: Array
+    sd: Array
+    strength: float
+
+    @property
+    def precision(self) -> Array:
+        """Second derivatives, shape (p,)."""
+        found: Array = self.strength / self.sd**2
+        return found
+
+    def value(self, z: Array) -> Array:
+        """At each row of z."""
+        found: Array = 0.5 * ((z - self.mean) ** 2 @ self.precision)
+        return found
 
 
 @dataclass(frozen=True)
 class Minima:
-    """Where each start ended, best first.
-
-    `coordinates` (starts, p), `objectives` (starts,), `arrived` (starts,): stopped by itself rather than by the
-    limit of steps. `residuals` (runs,) and `jacobian` (runs, p) belong to the best.
-    """
+    """Where each lane ended: coordinates (lanes, p), penalised objectives (lanes,), whether it stopped by itself."""
 
     coordinates: Array
     objectives: Array
     arrived: NDArray[np.bool_]
-    residuals: Array
-    jacobian: Array
 
 
-class Objective:
-    """Σ huber_δ(residual) over the runs of one table, evaluated for many coordinates at once.
+def huber(r: Any, delta: float) -> Any:
+    """r²/2 inside δ, δ(|r| - δ/2) outside, elementwise; δ may be infinite (least squares)."""
+    inside = np.minimum(np.abs(r), delta)
+    return inside * (np.abs(r) - 0.5 * inside)
 
-    `residual` must be the same function object from call to call, or it is compiled anew.
+
+def objectives(residuals: Array, weights: Array | None, delta: float) -> Array:
+    """Σ weight · huber_δ(residual) of each row; infinite where a residual is not a number."""
+    losses = huber(residuals, delta)
+    total = losses.sum(axis=-1) if weights is None else np.einsum("...r,...r->...", losses, weights)
+    return np.where(np.isfinite(total), total, np.inf)
+
+
+def minimise(
+    surface: Surface,
+    starts: Array,
+    delta: float,
+    *,
+    weights: Array | None = None,
+    penalty: Penalty | None = None,
+    lanes: NDArray[np.intp] | None = None,
+) -> Minima:
+    """Minimise inside the surface's box from every row of `starts`, shape (lanes, p).
+
+    `weights` multiply the runs' losses: shape (runs,), or (lanes, runs) where each lane has its own, as resamples
+    have. `lanes` numbers the rows, where they are not lanes 0, 1, ...
     """
-
-    def __init__(self, residual: Residual, columns: Array, parameters: Data, delta: float) -> None:
-        """`columns` has shape (k, runs); `parameters` are whatever else `residual` needs."""
-        self._residual = residual
-        self.runs = columns.shape[1]
-        rows = _ROWS
-        while rows < self.runs:
-            rows *= 2
-        padding = np.repeat(columns[:, :1], rows - self.runs, axis=1)  # a real run, so that nothing overflows
-        self.weights = (np.arange(rows) < self.runs).astype(float)
-        self.delta = delta
-        with jax.enable_x64(True):
-            self._data = tuple(jnp.asarray(a, dtype=jnp.float64) for a in (np.hstack([columns, padding]), *parameters))
-            self._weights = jnp.asarray(self.weights)
-
-    def values(self, z: Array) -> Array:
-        """The objective at each row of `z`, shape (points, p); infinite where it is not a number."""
-        size, found = _LANES * _TRIALS, []
-        for block in _blocks(z, size):
-            with jax.enable_x64(True):
-                found.append(np.asarray(_values(self._residual, self._data, self._weights, block, self.delta)))
-        value = np.concatenate(found)[: len(z)]
-        return np.where(np.isnan(value), np.inf, value)
-
-    def linearised(self, z: Array) -> tuple[Array, Array]:
-        """Residuals (points, rows) and their derivatives (points, rows, p), padding included, at up to a block."""
-        (block,) = _blocks(z, _LANES)
-        with jax.enable_x64(True):
-            r, jacobian = _linearised(self._residual, self._data, block)
-            return np.asarray(r)[: len(z)], np.asarray(jacobian)[: len(z)]
+    count = len(starts)
+    own = np.arange(count) if lanes is None else lanes
+    z_all, value_all = np.clip(starts, surface.lower, surface.upper), np.full(count, np.inf)
+    arrived = np.zeros(count, dtype=bool)
+    size = max(4, _BLOCK_CELLS // max(surface.runs, 1))
+    state: _Block | None = None
+    nxt = 0
+    while nxt < count or (state is not None and len(state.at)):
+        room = size - (0 if state is None else len(state.at))
+        if nxt < count and (state is None or room * 4 >= size):
+            fresh = np.arange(nxt, min(count, nxt + room))
+            nxt = int(fresh[-1]) + 1
+            block = _Block.of(surface, z_all[fresh], fresh, own[fresh], delta, weights, penalty)
+            state = block if state is None else state.joined(block)
+        assert state is not None
+        state.step(surface, delta, penalty)
+        done = state.done
+        if done.any():
+            at = state.at[done]
+            z_all[at], value_all[at] = state.z[done], state.value[done]
+            arrived[at] = state.steps[done] < _MAX_STEPS
+            if done.sum() * 4 >= len(done) or done.all():
+                state = state.kept(~done)
+            else:
+                state.idle |= done
+    return Minima(z_all, value_all, arrived & np.isfinite(value_all))
 
 
-def huber(r: Any, delta: Any) -> Any:
-    """r²/2 inside δ, δ(|r| - δ/2) outside, elementwise."""
-    inside = abs(r) <= delta
-    return inside * 0.5 * r * r + ~inside * delta * (abs(r) - 0.5 * delta)
+_ROWS = ("at", "lanes", "z", "r", "jacobian", "value", "mark", "damping", "caution", "still", "steps", "idle")
 
 
-def best_of(objective: Objective, points: Array, count: int) -> Array:
-    """The `count` rows of `points` where the objective is lowest."""
-    return points[np.argsort(objective.values(points), kind="stable")[:count]]
+@dataclass
+class _Block:
+    """Lanes that move side by side; arrays have one row per lane."""
+
+    at: NDArray[np.intp]
+    lanes: NDArray[np.intp]
+    z: Array
+    r: Array
+    jacobian: Array
+    weights: Array | None
+    value: Array
+    mark: Array
+    damping: Array
+    caution: Array
+    still: NDArray[np.int_]
+    steps: NDArray[np.int_]
+    idle: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        surface: Surface,
+        z: Array,
+        at: NDArray[np.intp],
+        lanes: NDArray[np.intp],
+        delta: float,
+        weights: Array | None,
+        penalty: Penalty | None,
+    ) -> "_Block":
+        r, jacobian = surface.linearised(z, lanes)
+        own = weights if weights is None or weights.ndim == 1 else weights[at]
+        value = _objective(r, own, delta, z, penalty)
+        count = len(z)
+        none = np.zeros(count, dtype=int)
+        return cls(
+            at, lanes, z, r, jacobian, own, value, value.copy(), np.full(count, 1e-3), np.full(count, 0.1),
+            none, none.copy(), np.zeros(count, dtype=bool),
+        )  # fmt: skip
+
+    def joined(self, other: "_Block") -> "_Block":
+        rows = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ROWS}
+        per_lane = self.weights is not None and self.weights.ndim == 2
+        both = np.concatenate([self.weights, other.weights]) if per_lane else self.weights
+        return _Block(weights=both, **rows)
+
+    def kept(self, which: NDArray[np.bool_]) -> "_Block":
+        per_lane = self.weights is not None and self.weights.ndim == 2
+        weights = self.weights[which] if per_lane and self.weights is not None else self.weights
+        return _Block(weights=weights, **{name: getattr(self, name)[which] for name in _ROWS})
+
+    @property
+    def done(self) -> NDArray[np.bool_]:
+        stopped: NDArray[np.bool_] = self.idle | (self.still >= _PATIENCE) | (self.steps >= _MAX_STEPS)
+        stopped |= (self.value <= _EXACT * self.r.shape[1]) | ~np.isfinite(self.value)
+        return stopped
+
+    def step(self, surface: Surface, delta: float, penalty: Penalty | None) -> None:
+        """Try one step of every lane and take it where it lowers the objective."""
+        trial, foreseen = self._trial(surface, delta, penalty)
+        r, jacobian = surface.linearised(trial, self.lanes)
+        value = _objective(r, self.weights, delta, trial, penalty)
+        better = value < self.value
+        gain = np.where(better, self.value - value, 0.0)
+        worth = _PROGRESS * self.value
+        # a step refused says nothing while a shorter one may do, unless even its model foresees no more progress
+        vain = (better & (gain <= worth)) | (foreseen <= worth) | (self.damping >= _DAMPING[1])
+        self.still = np.where(gain > worth, 0, self.still + vain)
+        self.steps += 1
+        checked = self.steps % _CHECK_EVERY == 0
+        self.idle = self.idle | (checked & (np.minimum(self.value, value) > self.mark * (1 - _WORTHWHILE)))
+        self.mark = np.where(checked, np.minimum(self.value, value), self.mark)
+        good = better & (gain > 0.1 * foreseen)
+        self.damping = np.where(
+            good, self.damping * 0.1, np.where(better, self.damping, np.maximum(self.damping * 10, 1e-4))
+        )
+        self.damping = np.clip(self.damping, *_DAMPING)
+        self.caution = np.clip(self.caution * np.where(good, 0.2, np.where(better, 1.0, 5.0)), *_CAUTION)
+        if better.all():
+            self.z, self.r, self.jacobian, self.value = trial, r, jacobian, value
+        else:
+            self.z[better], self.r[better] = trial[better], r[better]
+            self.jacobian[better], self.value[better] = jacobian[better], value[better]
+
+    def _trial(self, surface: Surface, delta: float, penalty: Penalty | None) -> tuple[Array, Array]:
+        """The point each lane would go to, and the decrease that its model of the objective foresees."""
+        size = np.abs(self.r)
+        outside = size > delta
+        shrink = np.minimum(delta, size) / np.maximum(size, 1e-300) if np.isfinite(delta) else np.ones_like(size)
+        psi = self.r * shrink
+        # reweighting alone (caution 1) sees curvature δ/|r| outside, the loss's own (caution 0) sees none
+        curvature = np.where(outside, shrink * self.caution[:, None], 1.0)
+        if self.weights is not None:
+            psi *= self.weights
+            curvature *= self.weights
+        gradient = (self.jacobian @ psi[:, :, None])[:, :, 0]
+        hessian = (self.jacobian * curvature[:, None, :]) @ self.jacobian.swapaxes(1, 2)
+        diagonal = np.einsum("lpp->lp", hessian).copy()
+        if penalty is not None:
+            gradient += penalty.precision * (self.z - penalty.mean)
+            np.einsum("lpp->lp", hessian)[:] += penalty.precision
+            diagonal += penalty.precision
+        # a coordinate that the objective pushes out of the box stays where it is
+        held = ((self.z <= surface.lower) & (gradient > 0)) | ((self.z >= surface.upper) & (gradient < 0))
+        if held.any():
+            free = ~held
+            gradient = gradient * free
+            hessian *= free[:, :, None] & free[:, None, :]
+        floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
+        np.einsum("lpp->lp", hessian)[:] += self.damping[:, None] * diagonal + floor
+        move = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        return np.clip(self.z - move, surface.lower, surface.upper), 0.5 * np.einsum("lp,lp->l", gradient, move)
 
 
-def minimise(objective: Objective, starts: Array, lower: Array, upper: Array) -> Minima:
-    """Minimise inside a box from every row of `starts`, shape (starts, p)."""
-    z, value = starts.copy(), objective.values(starts)
-    damping, still = np.full(len(z), 1e-2), np.zeros(len(z), dtype=int)
-    steps, mark = np.zeros(len(z), dtype=int), value.copy()
-    exact = _EXACT * objective.runs
-    moving = np.isfinite(value)
-    while moving.any():
-        lanes = np.flatnonzero(moving)[:_LANES]
-        candidates = _candidates(objective, z[lanes], damping[lanes], lower, upper)
-        values = objective.values(candidates.reshape(-1, z.shape[1])).reshape(len(lanes), _TRIALS)
-        best = np.argmin(values, axis=1)
-        row = np.arange(len(lanes))
-        found, before = values[row, best], value[lanes]
-        better = found < before
-        z[lanes[better]] = candidates[row, best][better]
-        value[lanes] = np.where(better, found, before)
-        used = damping[lanes] * np.tile(_DAMPINGS, 2)[best]
-        damping[lanes] = np.clip(np.where(better, used * 0.5, damping[lanes] * 1e3), 1e-9, 1e9)
-        still[lanes] = np.where(found < before * (1 - _PROGRESS), 0, still[lanes] + 1)
-        steps[lanes] += 1
-        checked = lanes[steps[lanes] % _CHECK_EVERY == 0]
-        idle = np.zeros(len(z), dtype=bool)
-        idle[checked] = value[checked] > mark[checked] * (1 - _WORTHWHILE)
-        mark[checked] = value[checked]
-        idle |= _following(value, steps)
-        moving[lanes] = ~idle[lanes] & (still[lanes] < _PATIENCE) & (steps[lanes] < _MAX_STEPS) & (value[lanes] > exact)
-
-    order = np.argsort(value, kind="stable")
-    r, jacobian = objective.linearised(z[order[:1]])
-    arrived = np.isfinite(value) & (steps < _MAX_STEPS)
-    runs = objective.runs
-    return Minima(z[order], value[order], arrived[order], r[0, :runs], jacobian[0, :runs])
-
-
-def _following(value: Array, steps: NDArray[np.int_]) -> NDArray[np.bool_]:
-    """Starts that have come within `_SAME` of the best and are not among the leaders."""
-    close: NDArray[np.bool_] = (steps >= _FOLLOW_AFTER) & (value <= value.min() * (1 + _SAME))
-    close[np.argsort(value, kind="stable")[:_LEADERS]] = False
-    return close
-
-
-def _candidates(objective: Objective, z: Array, damping: Array, lower: Array, upper: Array) -> Array:
-    """Trial points, shape (lanes, trials, p): both curvatures at every damping."""
-    r, jacobian = objective.linearised(z)
-    size, delta = np.abs(r), objective.delta
-    reweighted = delta / np.maximum(size, delta)
-    own = (1 - _OWN_CURVATURE_FLOOR) * (size <= delta) + _OWN_CURVATURE_FLOOR * reweighted
-    gradient = np.einsum("lrp,lr->lp", jacobian, objective.weights * reweighted * r)
-    # a coordinate that the objective pushes out of the box stays where it is
-    held = ((z <= lower) & (gradient > 0)) | ((z >= upper) & (gradient < 0))
-    free = ~held
-    gradient = gradient * free
-    found = []
-    for curvature in (reweighted, own):
-        weighted = jacobian * (objective.weights * curvature)[:, :, None]
-        hessian = np.swapaxes(jacobian, 1, 2) @ weighted
-        hessian *= free[:, :, None] & free[:, None, :]
-        diagonal = np.einsum("lpp->lp", hessian)
-        floor = 1e-14 * diagonal.max(axis=1, keepdims=True) + 1e-300
-        for scale in _DAMPINGS:
-            damped = hessian.copy()
-            np.einsum("lpp->lp", damped)[:] += damping[:, None] * scale * diagonal + floor
-            step = np.linalg.solve(damped, gradient[:, :, None])[:, :, 0]
-            found.append(np.clip(z - step, lower, upper))
-    return np.stack(found, axis=1)
-
-
-def _blocks(z: Array, size: int) -> list[Array]:
-    """Cut the rows of `z` into blocks of exactly `size`, the last filled with its first row."""
-    blocks = [z[i : i + size] for i in range(0, len(z), size)]
-    missing = size - len(blocks[-1])
-    blocks[-1] = np.concatenate([blocks[-1], np.repeat(blocks[-1][:1], missing, axis=0)])
-    return blocks
-
-
-@partial(jax.jit, static_argnums=0)
-def _values(residual: Residual, data: Any, weights: Any, z: Any, delta: Any) -> Any:
-    return jax.vmap(lambda point: jnp.sum(weights * huber(residual(point, data), delta)))(z)
-
-
-@partial(jax.jit, static_argnums=0)
-def _linearised(residual: Residual, data: Any, z: Any) -> tuple[Any, Any]:
-    def twice(point: Any) -> tuple[Any, Any]:
-        r = residual(point, data)
-        return r, r
-
-    def one(point: Any) -> tuple[Any, Any]:
-        jacobian, r = jax.jacfwd(twice, has_aux=True)(point)
-        return r, jacobian
-
-    found: tuple[Any, Any] = jax.vmap(one)(z)
-    return found
+def _objective(r: Array, weights: Array | None, delta: float, z: Array, penalty: Penalty | None) -> Array:
+    value = objectives(r, weights, delta)
+    return value if penalty is None else value + penalty.value(z)

@@ -1,12 +1,15 @@
-"""How well runs determine coefficients, linearised at the optimum. Marginal, not joint: there are no draws here."""
+"""How well runs determine coefficients, linearised at the optimum. Marginal, not joint: joint draws are resamples."""
 
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitting.forms import Array, Problem
+from fitting.coordinates import Array
+from fitting.fit import COEFFICIENTS
+from fitting.forms import Problem
 from fitting.known import Range
+from fitting.search import Optimum, moments
 
 METHOD = "linearised"
 LEVEL = 0.90
@@ -19,36 +22,30 @@ _SINGULAR = 1e-13
 
 
 def marginals(
-    problem: Problem, z: Array, residuals: Array, jacobian: Array, bounded: NDArray[np.bool_], *, delta: float
+    problem: Problem, found: Optimum, bounded: NDArray[np.bool_], weights: Array | None
 ) -> tuple[dict[str, bool], dict[str, Range | None]]:
     """Whether each coefficient is identified, and its 90 % interval where it is.
 
-    The covariance is that of a Huber estimate, τ² (JᵀJ)⁻¹ with τ² = E[ψ²] / E[ψ']² (Huber 1981), J
-    the derivatives of the log residuals; it is carried to the coefficients' logarithms by their Jacobian, so that
-    intervals are positive. A coefficient is not identified when its relative standard error exceeds one half or
-    when anything it is computed from rests on a bound of the search; it has no interval then. A fixed
-    coefficient counts as identified and has none. Errors of a supervised law underneath, and of the teachers'
-    losses, are not in it.
+    The covariance is that of a Huber estimate (`covariance_root`), carried to the coefficients' logarithms by their
+    derivatives, so that intervals are positive. The priors add nothing to it: a coefficient is not identified when
+    the runs alone leave it a relative standard error above one half, or when anything it is computed from rests on
+    a bound of the search or on a limit; it has no interval then. A fixed coefficient counts as identified and has none.
     """
-    free = problem.free & ~bounded
-    seen = jacobian[:, free]
-    scale = np.sqrt((seen**2).sum(axis=0))
-    scale = np.maximum(scale, 1e-12 * scale.max(initial=0.0) + 1e-300)
-    information = (seen / scale).T @ (seen / scale)
-    values, vectors = np.linalg.eigh(information)
-    values = np.maximum(values, _SINGULAR * max(values.max(initial=0.0), 1e-300))
-    root = (vectors / np.sqrt(values)) / scale[:, None]  # covariance = tau² root rootᵀ
-    logs, every = problem.log_coefficients(z)
-    gradient, arbitrary = every[:, free], (every[:, problem.free & bounded] != 0).any(axis=1)
-    spread = _noise(residuals, delta, int(free.sum())) * np.sqrt(((gradient @ root) ** 2).sum(axis=1))
+    law = problem.coordinates
+    point = found.z[None, : problem.laws]
+    root = covariance_root(problem, found, weights, ~bounded)
+    every = law.logs_by(point)[0]
+    arbitrary = (every[:, bounded] != 0).any(axis=1)
+    spread = np.sqrt(((every[:, ~bounded] @ root[~bounded]) ** 2).sum(axis=1))
 
     half = NormalDist().inv_cdf((1 + LEVEL) / 2)
     identified: dict[str, bool] = {}
     intervals: dict[str, Range | None] = {}
-    for i, (name, middle) in enumerate(zip(problem.names, logs, strict=True)):
+    for i, (name, middle) in enumerate(zip(COEFFICIENTS[law.form], law.logs(point)[0], strict=True)):
+        fixed = name in law.fixed
+        limited = law.limit and name in ("c1", "d1")
         width = spread[i] / max(middle, 1.0) if name == "c0" else spread[i]
-        fixed = not problem.free[i]
-        identified[name] = fixed or bool(width <= _VAGUE and not arbitrary[i])
+        identified[name] = fixed or bool(width <= _VAGUE and not arbitrary[i] and not limited)
         intervals[name] = None
         if identified[name] and not fixed:
             low, high = middle - half * spread[i], middle + half * spread[i]
@@ -57,20 +54,44 @@ def marginals(
     return identified, intervals
 
 
-def robust_scale(residuals: Array, free: int) -> float:
-    """A standard deviation that outliers do not move: 1.4826 times the median size of the residuals.
+def covariance_root(problem: Problem, found: Optimum, weights: Array | None, seen: NDArray[np.bool_]) -> Array:
+    """R with R Rᵀ the covariance of the law's coordinates, shape (p, q); rows outside `seen` are zero.
 
-    The `free` smallest are left out: a fit in absolute residuals passes through about as many runs as it has free
-    coefficients, and those say nothing of the noise.
+    That of a Huber estimate, τ² (JᵀJ)⁻¹ with τ² = E[ψ²] / E[ψ']² (Huber 1981); errors of teachers, where they are
+    part of the problem, are integrated out. Errors of a supervised law underneath are not in it.
     """
-    return float(1.4826 * np.median(np.sort(np.abs(residuals))[free:]))
+    p = problem.laws
+    jacobian = found.jacobian if weights is None else found.jacobian * np.sqrt(weights)
+    squares, inside = moments(found.residuals, found.delta, p)
+    kept = np.append(seen, np.ones(len(found.z) - p, dtype=bool))
+    J = jacobian[kept]
+    information = J @ J.T * (inside**2 / squares)
+    if problem.teacher is not None:
+        errors = np.arange(len(J)) >= seen.sum()
+        information[errors, errors] += 1 / problem.spread**2
+    scale = np.sqrt(np.diag(information))
+    scale = np.maximum(scale, 1e-12 * scale.max(initial=0.0) + 1e-300)
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    values = np.maximum(values, _SINGULAR * max(values.max(initial=0.0), 1e-300))
+    root = np.zeros((p, len(J)))
+    root[seen] = (vectors / np.sqrt(values) / scale[:, None])[: int(seen.sum())]
+    return root
 
 
-def _noise(residuals: Array, delta: float, free: int) -> float:
-    """τ: the standard error of a Huber location estimate times √runs, corrected for the coefficients fitted."""
-    size = np.sort(np.abs(residuals))[free:]
-    psi = np.minimum(size, delta)
-    # the share of residuals inside δ, estimated over a window wide enough to hold some
-    window = max(delta, 0.75 * robust_scale(residuals, free))
-    inside = (delta / window) * max(float(np.mean(size <= window)), 1 / len(size))
-    return float(np.sqrt(np.mean(psi**2) * len(residuals) / len(size)) / inside)
+_CLIP = 2.5
+_CLIPPED_VARIANCE = 0.97756
+"""E[min(x², 2.5²)] of a standard normal x."""
+
+
+def robust_scale(residuals: Array, free: int) -> float:
+    """A standard deviation that outliers do not move: the rms of the residuals, cut at 2.5 robust deviations.
+
+    The first deviation is 1.4826 times the median size, the `free` smallest left out: a fit in absolute residuals
+    passes through about as many runs as it has coefficients, and those say nothing of the noise. The rms is
+    corrected for the coefficients fitted and for the cut, as it is for normal noise.
+    """
+    size = np.sort(np.abs(residuals))
+    count = len(size)
+    first = 1.4826 * float(np.median(size[min(free, count - 1) :]))
+    squares = np.minimum(size, _CLIP * first) ** 2
+    return float(np.sqrt(squares.sum() / max(count - free, 1) / _CLIPPED_VARIANCE))

@@ -99,7 +99,7 @@ def broken(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"schema": "distillaw/fit/2"}, "another version"),
+        ({"schema": "distillaw/fit/1"}, "another version"),
         ({"schema": "distillaw/plan/1"}, "not a law file: its schema is 'distillaw/plan/1'"),
         ({"schema": "gone"}, "it has no 'schema'"),
         ({"objective": "gone", "id": "gone"}, "a field is missing: id"),

@@ -1,0 +1,151 @@
+"""What a fit found out about itself: joint draws, rollout, the forms compared, what the runs do not determine."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitting.errors import InputError
+from fitting.known import Range
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Coefficients of the law fitted to resamples of the runs: joint draws of its sampling distribution.
+
+    `coefficients[name]` has shape (draws,); draw i of a distillation law belongs to draw i of the supervised law it
+    stands on. `unit` is what was resampled: "run", "repeat" (runs that differ by their seed alone) or "column NAME".
+    `asked` counts the resamples, of which those that did not converge have no draw.
+    """
+
+    coefficients: Mapping[str, Array]
+    unit: str
+    asked: int
+
+    def __len__(self) -> int:
+        return len(next(iter(self.coefficients.values())))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Draws) and self.as_dict() == other.as_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def interval(self, name: str, level: float) -> Range:
+        """The central interval of one coefficient that holds the share `level` of the draws."""
+        low, high = np.quantile(self.coefficients[name], [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the names, and the numbers as base64 of little-endian float64, row after row of draws."""
+        table = np.stack(list(self.coefficients.values()), axis=1).astype("<f8")
+        return {
+            "count": len(self),
+            "asked": self.asked,
+            "unit": self.unit,
+            "names": list(self.coefficients),
+            "float64": base64.b64encode(table.tobytes()).decode("ascii"),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any, where: str) -> "Draws":
+        """Read what `as_dict` wrote. Raises `InputError`."""
+        try:
+            names = [str(name) for name in data["names"]]
+            table = np.frombuffer(base64.b64decode(data["float64"], validate=True), dtype="<f8")
+            table = table.reshape(int(data["count"]), len(names)).astype(np.float64)
+            if not len(table) or not np.isfinite(table).all():
+                raise ValueError("a draw is missing or not finite")
+            return cls(dict(zip(names, table.T, strict=True)), str(data["unit"]), int(data["asked"]))
+        except (TypeError, ValueError, LookupError) as error:
+            raise InputError(f"{where}: not what a law file holds there: {error}") from None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One step of a rollout: what was held out, how many runs were fitted and predicted, and how well.
+
+    `error` is the mean of |L̂/L - 1| over the held-out runs, `bias` the mean of L̂/L - 1, `inside` the share of
+    them inside the intervals that know of parameters and noise alone, at `Rollout.level`.
+    """
+
+    held_out: str
+    fitted: int
+    predicted: int
+    error: float
+    bias: float
+    inside: float
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How well the law, fitted to small runs, predicts larger ones: the runs themselves, held out step by step.
+
+    `growth` says how fast predictions go wrong beyond the runs, as a relative error for every e-fold of compute
+    ("C") or of the teacher's cross-entropy ("L_T") beyond them. It is the least that puts `level` of the held-out
+    runs inside; `conformal` is False where too few were held out to say so at that level, and then it is set by their
+    root mean square. Errors of one fold are alike, so the folds count, not the runs.
+    """
+
+    folds: tuple[Fold, ...]
+    error: float
+    growth: Mapping[str, float]
+    level: float
+    conformal: bool
+
+    @property
+    def predicted(self) -> int:
+        """Predictions of held-out runs, over all folds."""
+        return sum(fold.predicted for fold in self.folds)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One form of the law that was tried: its name, free coefficients, rollout error (mean |L̂/L - 1|) and objective."""
+
+    name: str
+    free: int
+    error: float
+    objective: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A combination of the fit's coordinates and the standard deviation that the runs leave it with.
+
+    `weights` are the coordinates' parts in it (its largest is 1), `sd` is measured along the largest.
+    """
+
+    sd: float
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Residuals log L̂ - log L of the runs between two amounts of training compute (FLOPs)."""
+
+    C: Range
+    runs: int
+    mean: float
+    rms: float
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Where the fit is weak: residuals by scale, the runs it misses most, and the directions it hardly knows.
+
+    `directions` come weakest first. `profiles` are intervals from the profile of the objective, None at an end
+    where it never rises enough inside the box. `next_run` names the run that would tell most about the weakest
+    direction, among runs of at most the largest compute in the table.
+    """
+
+    by_scale: tuple[Scale, ...] = ()
+    worst: tuple[tuple[str, float], ...] = ()
+    directions: tuple[Direction, ...] = ()
+    profiles: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    next_run: str | None = None

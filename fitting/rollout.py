@@ -1,0 +1,234 @@
+"""Fit small, predict large: what a law's own runs say about how far it can be trusted beyond them.
+
+The largest runs are held out step by step, the law is fitted to the rest and asked for those held out: students by
+their training compute, and for a distillation law also teachers by their cross-entropy. Every fold is the whole
+pipeline again, supervised law first. What parameters and noise cannot explain of the errors is taken to grow in
+proportion to the distance from the runs; how fast, the held-out runs say.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitting import starts, uncertainty
+from fitting.coordinates import Array
+from fitting.findings import Fold, Rollout
+from fitting.fit import Fit
+from fitting.flops import Convention
+from fitting.records import RunTable
+from fitting.stages import Stage, columns_for, stage_of, teachers
+from fitting.units import flops
+
+Mask = NDArray[np.bool_]
+
+LEVEL = 0.95
+_MOST_FOLDS = 6
+_RESAMPLES = 64
+"""Resamples a fold, for the spread of its predictions."""
+
+_MOST_BUDGETS = 12
+"""Runs whose compute takes at most so many values are held out budget by budget, others by quantiles."""
+
+_SAME_BUDGET = 0.1
+_QUANTILES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+_SPARE = 4
+"""Runs that must be left to fit, beyond one for each coefficient."""
+
+_FEWEST_TEACHERS = 3
+_STARTS = 2
+
+
+@dataclass(frozen=True)
+class Split:
+    """A fold before it is fitted: which runs of each stage are fitted, and which of the last stage's are predicted.
+
+    `kind` is what was held out, "C" (student's training compute) or "L_T"; `edge` its value there.
+    """
+
+    kind: str
+    held_out: str
+    fitted: Mask
+    below: Mask | None
+    predicted: Mask
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One fold's predictions, arrays over all the last stage's runs.
+
+    `error` is log L - log L̂, `variance` that of parameters and noise, `distance` how far each run lies beyond the
+    fitted ones (e-folds, by `distances`), along "C" and "L_T".
+    """
+
+    split: Split
+    error: Array
+    variance: Array
+    distance: dict[str, Array]
+
+
+def splits(own: Stage, base: Stage | None, convention: Convention) -> list[Split]:
+    """The folds that the runs allow, those that hold out least first."""
+    compute = np.log(_compute(own.runs, convention))
+    below = None if base is None else np.log(_compute(base.runs, convention))
+    found = []
+    for edge in _edges(compute)[:_MOST_FOLDS]:
+        fitted = compute <= edge
+        kept = None if below is None or base is None else below <= edge
+        if kept is not None and base is not None and kept.sum() < base.problem.laws + _SPARE:
+            kept = np.ones_like(kept)  # few supervised runs: hold out students alone
+        if _enough(own, fitted):
+            found.append(Split("C", f"runs above {flops(float(np.exp(edge)))} FLOPs", fitted, kept, ~fitted))
+    if own.problem.form == "distillation":
+        found += _teacher_splits(own, None if below is None else np.ones(len(below), dtype=bool))
+    return found
+
+
+def _compute(runs: RunTable, convention: Convention) -> Array:
+    found: Array = convention.training(runs.column("N"), runs.column("D"))
+    return found
+
+
+def _edges(compute: Array) -> list[float]:
+    """log FLOPs above which runs are held out, the highest first."""
+    values = np.sort(compute)
+    gaps = np.flatnonzero(np.diff(values) > _SAME_BUDGET)
+    if len(gaps) < _MOST_BUDGETS:
+        return [float(values[i]) for i in gaps[::-1]]
+    return sorted({float(np.quantile(values, q, method="lower")) for q in _QUANTILES}, reverse=True)
+
+
+def _enough(own: Stage, fitted: Mask) -> bool:
+    runs = own.runs
+    columns = ("N", "D") if own.problem.form == "supervised" else ("N", "D", "teacher_loss")
+    varied = all(len(np.unique(runs.column(name)[fitted])) > 2 for name in columns)
+    return bool(varied and fitted.sum() >= 1.5 * own.problem.laws + _SPARE and fitted.sum() >= len(runs) / 4)
+
+
+def _teacher_splits(own: Stage, below: Mask | None) -> list[Split]:
+    losses = own.runs.column("teacher_loss")
+    teacher = teachers(own.runs)
+    best_first = np.argsort([losses[teacher == k].min() for k in range(int(teacher.max()) + 1)])
+    found = []
+    for count in range(1, len(best_first) - _FEWEST_TEACHERS + 1)[: _MOST_FOLDS // 2]:
+        held = np.isin(teacher, best_first[:count])
+        if _enough(own, ~held):
+            found.append(
+                Split("L_T", f"the best {count} teachers" if count > 1 else "the best teacher", ~held, below, held)
+            )
+    return found
+
+
+def distances(own: Stage, fitted: Mask, convention: Convention) -> dict[str, Array]:
+    """How far each run lies beyond the fitted ones, in e-folds: of N, D or C ("C", the largest), and of L_T."""
+    runs = own.runs
+    N, D = np.log(runs.column("N")), np.log(runs.column("D"))
+    C = np.log(_compute(runs, convention))
+    found = {"C": np.maximum.reduce([_beyond(x, x[fitted].min(), x[fitted].max()) for x in (N, D, C)])}
+    if own.problem.form == "distillation":
+        teacher = np.log(runs.column("teacher_loss"))
+        found["L_T"] = _beyond(teacher, teacher[fitted].min(), teacher[fitted].max())
+    return found
+
+
+def _beyond(x: Array, low: float, high: float) -> Array:
+    found: Array = np.maximum(np.maximum(x - high, low - x), 0.0)
+    return found
+
+
+def predictions(own: Stage, base: Stage | None, convention: Convention, found: list[Split]) -> list[Prediction]:
+    """Fit every fold and predict what it held out; folds that do not converge are left out."""
+    if not found:
+        return []
+    rng = np.random.default_rng([own.method.seed, 2])
+    weights, below = [], []
+    for split in found:
+        weights.append(np.vstack([split.fitted, _resampled(split.fitted, rng)]))
+        if base is not None and split.below is not None:
+            below.append(np.vstack([split.below, _resampled(split.below, rng)]))
+    z_base = None
+    if base is not None:
+        z_base = base.refit(np.vstack(below), starts=_others(base))
+        z_base = np.where(np.isnan(z_base).any(axis=1, keepdims=True), base.z, z_base)
+    columns = columns_for(own, base, z_base) if own.problem.form == "distillation" else None
+    z = own.refit(np.vstack(weights), columns=columns, starts=_others(own))
+    log_losses = own.log_losses(z, columns)
+    lanes = 1 + _RESAMPLES
+    made = []
+    for k, split in enumerate(found):
+        block = log_losses[k * lanes : (k + 1) * lanes]
+        usable = np.asarray(np.isfinite(block).all(axis=1))
+        if not usable[0] or usable.sum() < lanes / 2:
+            continue
+        error = own.problem.target - block[0]
+        scale = uncertainty.robust_scale(error[split.fitted], own.problem.laws)
+        spread = np.mean((block[usable][1:] - block[0]) ** 2, axis=0)
+        made.append(Prediction(split, error, spread + scale**2, distances(own, split.fitted, convention)))
+    return made
+
+
+def _resampled(fitted: Mask, rng: np.random.Generator) -> Array:
+    at = np.flatnonzero(fitted)
+    drawn = np.zeros((_RESAMPLES, len(fitted)))
+    drawn[:, at] = rng.multinomial(len(at), np.full(len(at), 1 / len(at)), size=_RESAMPLES)
+    return drawn
+
+
+def _others(stage: Stage) -> Array:
+    """Other places to start a fold from than the full fit's optimum, which has seen what the fold has not."""
+    return starts.starts(stage.problem, 2 * _STARTS, stage.delta, stage.method.seed)[:_STARTS]
+
+
+def rollout(fit: Fit, table: RunTable, level: float = LEVEL) -> Rollout | None:
+    """Roll a fit out over its own runs; None where they allow no fold (or the law was given)."""
+    own = stage_of(fit, table)
+    if own is None:
+        return None
+    base = None if fit.supervised is None else stage_of(fit.supervised, table)
+    found = predictions(own, base, fit.convention, splits(own, base, fit.convention))
+    return summary(found, level) if found else None
+
+
+def summary(found: list[Prediction], level: float = LEVEL) -> Rollout:
+    """What folds say together. The error is the mean over folds of the mean |L̂/L - 1| of the runs held out."""
+    half = NormalDist().inv_cdf((1 + level) / 2)
+    folds = []
+    for prediction in found:
+        held = prediction.split.predicted
+        relative = np.expm1(-prediction.error[held])
+        inside = np.abs(prediction.error[held]) <= half * np.sqrt(prediction.variance[held])
+        folds.append(
+            Fold(
+                prediction.split.held_out,
+                int(prediction.split.fitted.sum()),
+                int(held.sum()),
+                float(np.mean(np.abs(relative))),
+                float(np.mean(relative)),
+                float(np.mean(inside)),
+            )
+        )
+    growth, conformal = {}, True
+    for kind in dict.fromkeys(prediction.split.kind for prediction in found):
+        growth[kind], enough = _growth([p for p in found if p.split.kind == kind], kind, level, half)
+        conformal &= enough
+    return Rollout(tuple(folds), float(np.mean([fold.error for fold in folds])), growth, level, conformal)
+
+
+def _growth(found: list[Prediction], kind: str, level: float, half: float) -> tuple[float, bool]:
+    """Standard deviation of the error that grows with distance, per e-fold, and whether it is a conformal quantile."""
+    held = [p.split.predicted for p in found]
+    error = np.concatenate([p.error[h] for p, h in zip(found, held, strict=True)])
+    variance = np.concatenate([p.variance[h] for p, h in zip(found, held, strict=True)])
+    distance = np.concatenate([p.distance[kind][h] for p, h in zip(found, held, strict=True)])
+    at = distance > 0
+    error, variance, distance = error[at], variance[at], distance[at]
+    count = len(error)
+    if count == 0:
+        return 0.0, False
+    rank = int(np.ceil((count + 1) * level))
+    if rank > count:  # fewer than 19 for 95 %
+        excess = np.maximum(np.mean(error**2) - np.mean(variance), 0.0)
+        return float(np.sqrt(excess / np.mean(distance**2))), False
+    needed = np.sqrt(np.maximum((error / half) ** 2 - variance, 0.0)) / distance
+    return float(np.sort(needed)[rank - 1]), True
