@@ -86,7 +86,6 @@ def _arguments() -> argparse.Namespace:
 def _prepare(folder: Path) -> None:
     """Write the tables, the resamples, and the full fit's optimum from which each resample starts."""
     import numpy as np
-    from bench_fit import distilled, supervised
     from rivals.scipy_bootstrap import bootstrap
 
     from fitting.flops import SIX_ND_TOTAL
@@ -106,7 +105,27 @@ def _prepare(folder: Path) -> None:
     rows = zip(N.tolist(), D.tolist(), loss.tolist(), strict=True)
     runs = (RunRecord(f"r{i}", "supervised", *row) for i, row in enumerate(rows))
     RunTable(tuple(runs), SIX_ND_TOTAL).write(folder / "supervised.csv")
-    RunTable((*supervised(9, 8, 2), *distilled()), BUSBRIDGE2025_LAW.convention).write(folder / "distilled.csv")
+    RunTable(tuple(_distillation_runs()), BUSBRIDGE2025_LAW.convention).write(folder / "distilled.csv")
+
+
+def _distillation_runs():
+    """72 supervised and 448 distilled runs, with 0.5 % noise."""
+    import numpy as np
+
+    from fitting.published import BUSBRIDGE2025_LAW
+    from fitting.records import RunRecord
+
+    law = BUSBRIDGE2025_LAW.require_distillation()
+    rng = np.random.default_rng(1)
+    for N in np.geomspace(1e8, 1e10, 9).tolist():
+        for D in np.geomspace(2e9, 5e11, 8).tolist():
+            loss = float(law.supervised.loss(N, D) * np.exp(0.005 * rng.standard_normal()))
+            yield RunRecord(f"s-{N:g}-{D:g}", "supervised", N, D, loss)
+    for N in np.geomspace(1.4e8, 8e9, 8).tolist():
+        for D in np.geomspace(4e9, 5e11, 8).tolist():
+            for L_T in (1.95, 2.05, 2.15, 2.3, 2.45, 2.6, 2.8):
+                loss = float(law.loss(N, D, L_T) * np.exp(0.005 * rng.standard_normal()))
+                yield RunRecord(f"d-{N:g}-{D:g}-{L_T}", "distillation", N, D, loss, teacher_loss=L_T)
 
 
 def _contend(arguments: argparse.Namespace) -> None:

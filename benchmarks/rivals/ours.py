@@ -11,7 +11,6 @@ name = "distillaw"
 
 SHARE = 1.0
 SAMPLE = 4000
-COMPILES = True
 
 
 def grid(N, D, loss, share):
