@@ -11,6 +11,9 @@ from fitting.records import RunTable
 
 SCHEMA = "distillaw/check/1"
 
+_UNKNOWN_NOISE = 0.01
+"""A run's relative standard deviation where too few runs tell it: that of small models from one seed."""
+
 _COLUMNS = ("N", "D", "C", "loss", "teacher_loss")
 
 
@@ -25,7 +28,8 @@ def findings(table: RunTable) -> tuple[Finding, ...]:
     laws = check_law.fitted(sound)
     far = check_law.outliers(sound, laws)
     smooth = without(sound, [name for finding in far for name in finding.run_ids])
-    noise = {kind: laws.noise(kind, sound) for kind in WORD}
+    told = {kind: laws.noise(kind, sound) for kind in WORD}
+    noise = {kind: _UNKNOWN_NOISE if value is None else value for kind, value in told.items()}
     design = check_design.distilled_grid(sound)
     named = {finding.code for finding in design}
     found = [
@@ -35,7 +39,7 @@ def findings(table: RunTable) -> tuple[Finding, ...]:
         *check_runs.mixed_data(table),
         *check_runs.copies(table),
         *check_compute.compute(table),
-        *check_teachers.teachers(table, noise["distillation"] or 0.0),
+        *check_teachers.teachers(table, noise["distillation"]),
         *far,
         *check_rates.edges(table),
         *check_rates.not_smooth(smooth, noise["supervised"]),

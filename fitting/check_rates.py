@@ -16,9 +16,6 @@ _WORSE = 0.01
 _NOISES = 7.0
 """The same in standard deviations of a run: five of those of a difference of two runs."""
 
-_UNKNOWN_NOISE = 0.01
-"""A run's relative standard deviation where too few runs tell it: that of the demo's small models."""
-
 _LARGER = 1.1
 """How much larger, so that two ways of counting one model are not two sizes."""
 
@@ -65,9 +62,8 @@ def edges(table: RunTable) -> list[Finding]:
     ]
 
 
-def not_smooth(table: RunTable, noise: float | None) -> list[Finding]:
+def not_smooth(table: RunTable, noise: float) -> list[Finding]:
     """Supervised runs that a smaller model on no more tokens beats; `noise` is a run's relative standard deviation."""
-    noise = _UNKNOWN_NOISE if noise is None else noise
     runs = table.supervised()
     if len(runs) < 2:
         return []

@@ -32,8 +32,8 @@ def unfinished(table: RunTable) -> list[Finding]:
     what = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     if len(left) == len(table):
         return [Finding("no-evidence", "fault", f"no run is finished ({what}); there is nothing to fit", ids)]
-    share = f"{len(left)} of {len(table)} runs did not finish and are no evidence ({what}): {runs_named(ids)}"
-    return [Finding("unfinished", "odd", f"{share}; run them again, or leave them: a fit skips them", ids)]
+    share = f"{len(left)} of {len(table)} runs did not finish ({what}): {runs_named(ids)}"
+    return [Finding("unfinished", "odd", f"{share}; a fit takes no notice of such runs", ids)]
 
 
 def diverged(table: RunTable) -> list[Finding]:
@@ -173,4 +173,6 @@ def mixed_data(table: RunTable) -> list[Finding]:
 
 
 def _setting(record: RunRecord) -> tuple[object, ...]:
-    return (record.kind, record.N, record.D, *teacher_of(record), rate(record))
+    """What makes two runs alike: size, tokens, teacher, learning rate, and the data of the loss where it is said."""
+    data = tuple(str(value) for name, value in record.extras.items() if name.casefold() in _DATA_COLUMNS)
+    return (record.kind, record.N, record.D, *teacher_of(record), rate(record), data)

@@ -164,6 +164,8 @@ def test_losses_on_different_data(grid):
     mixed = [replace(r, extras={"val_data": "c4" if i % 2 else "pile"}) for i, r in enumerate(grid.records)]
     finding = only(check_runs.mixed_data(table_of(mixed)), "mixed-data", "odd")
     assert "column val_data has 2 values" in finding.message
+    twice = [replace(grid.records[0], extras={"val_data": name}, loss=loss) for name, loss in (("c4", 3), ("pile", 2))]
+    assert not check_runs.repeats(table_of(twice))
     one = [replace(record, extras={"val_data": "c4", "digest": i}) for i, record in enumerate(grid.records)]
     assert not check_runs.mixed_data(table_of(one))
 
@@ -427,7 +429,7 @@ def test_a_larger_model_that_is_worse(grid):
     finding = only(check_rates.not_smooth(worse, 0.003), "not-smooth", "odd")
     assert finding.run_ids == ("r24",)
     assert "run r24, 4B on 5B tokens, is 3.0% worse than run r18, 1.89B on 5B" in finding.message
-    assert not check_rates.not_smooth(worse, None)
+    assert not check_rates.not_smooth(worse, 0.01)
 
 
 # --- the command -----------------------------------------------------------------------------------------
