@@ -53,7 +53,7 @@ def search(problem: Problem, method: Method, weights: Array | None = None) -> Op
     strength = _strength(np.full(problem.runs, _FIRST_NOISE), delta, 0)
     penalty = problem.penalty(strength, priors=method.priors)
     points = starts(problem, STARTS, delta, method.seed)
-    found = solver.minimise(problem, points, delta, weights=weights, penalty=penalty)
+    found = solver.graduated(problem, points, delta, weights=weights, penalty=penalty)
     values = found.objectives
     if not np.isfinite(values).any():
         raise FitError(f"the {problem.form} law could not be evaluated on these runs from any of {STARTS} starts")

@@ -6,6 +6,7 @@ from the optimum, and the Huber loss's own second derivative, which is fast near
 the first is mixed in, and its damping how far a step may go; both fall with every success and rise with every failure.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +31,9 @@ _WORTHWHILE = 1e-9
 
 _EXACT = 1e-26
 """Objective per run below which residuals are rounding errors (1e-13) and progress means nothing."""
+
+_FREE = 1e-2
+"""Damping up to which a step is as good as undamped."""
 
 _CAUTION = (1e-3, 1.0)
 _DAMPING = (1e-10, 1e8)
@@ -141,6 +145,34 @@ def minimise(
     return Minima(z_all, value_all, arrived & np.isfinite(value_all))
 
 
+_GRADES = 3.0
+"""Factor between one δ and the next on the way down."""
+
+
+def graduated(
+    surface: Surface,
+    starts: Array,
+    delta: float,
+    *,
+    weights: Array | None = None,
+    penalty: Penalty | None = None,
+    lanes: NDArray[np.intp] | None = None,
+) -> Minima:
+    """`minimise`, coming down to δ from one as large as the residuals.
+
+    With δ far below the noise the objective is a landscape of kinks, and a long flat valley takes hundreds of steps
+    from kink to kink; with a large δ it is smooth, and its minima lie close by.
+    """
+    own = np.arange(len(starts)) if lanes is None else lanes
+    z = np.clip(starts, surface.lower, surface.upper)
+    sizes = np.median(np.abs(surface.residuals(z, own)), axis=1)
+    widest = 2 * float(np.min(sizes, initial=np.inf, where=np.isfinite(sizes)))
+    grades = max(0, math.ceil(math.log(widest / delta) / math.log(_GRADES))) if 0 < widest < math.inf else 0
+    for grade in range(min(grades, 12) if math.isfinite(delta) else 0, 0, -1):
+        z = minimise(surface, z, delta * _GRADES**grade, weights=weights, penalty=penalty, lanes=own).coordinates
+    return minimise(surface, z, delta, weights=weights, penalty=penalty, lanes=own)
+
+
 _ROWS = ("at", "lanes", "z", "r", "jacobian", "value", "mark", "damping", "caution", "still", "steps", "idle")
 
 
@@ -208,9 +240,10 @@ class _Block:
         better = value < self.value
         gain = np.where(better, self.value - value, 0.0)
         worth = _PROGRESS * self.value
-        # a step refused says nothing while a shorter one may do, unless even its model foresees no more progress
+        # a step refused says nothing while a shorter one may do; a long step that foresees nothing says it all
         vain = (better & (gain <= worth)) | (foreseen <= worth) | (self.damping >= _DAMPING[1])
-        self.still = np.where(gain > worth, 0, self.still + vain)
+        settled = (foreseen <= worth) & (self.damping <= _FREE)
+        self.still = np.where(gain > worth, 0, self.still + np.where(settled, _PATIENCE, vain))
         self.steps += 1
         checked = self.steps % _CHECK_EVERY == 0
         self.idle = self.idle | (checked & (np.minimum(self.value, value) > self.mark * (1 - _WORTHWHILE)))

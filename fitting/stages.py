@@ -46,17 +46,22 @@ class Stage:
         weighted = weights if self.weights is None else weights * self.weights
         best = np.full((len(lanes), len(self.z)), np.nan)
         lowest = np.full(len(lanes), np.inf)
-        for start in [self.z] if starts is None else [self.z, *starts]:
-            found = solver.minimise(
-                problem,
-                np.repeat(start[None], len(lanes), axis=0),
-                self.delta,
-                weights=weighted,
-                penalty=penalty,
-                lanes=lanes,
+        tried = [self.z] if starts is None else [self.z, *starts]
+        for k, start in enumerate(tried):
+            # the optimum of all runs is near, any other place is not
+            minimise = solver.minimise if k == 0 else solver.graduated
+            found = minimise(
+                problem, np.repeat(start[None], len(lanes), axis=0), self.delta, weights=weighted, penalty=penalty
             )
             better = found.arrived & (found.objectives < lowest * (1 - 1e-9))
             best[better], lowest[better] = found.coordinates[better], found.objectives[better]
+        lost = np.flatnonzero(~np.isfinite(lowest))
+        if len(lost):
+            found = solver.graduated(
+                problem, np.repeat(self.z[None], len(lost), axis=0), self.delta, weights=weighted[lost],
+                penalty=penalty, lanes=lost,
+            )  # fmt: skip
+            best[lost[found.arrived]] = found.coordinates[found.arrived]
         return best
 
     def log_losses(self, z: Array, columns: SupervisedRuns | DistilledRuns | None = None) -> Array:

@@ -47,9 +47,10 @@ def _terms(u: Array, v: Array, p: Array, q: Array, g: Array, n: Array, d: Array,
     apart = (v - q * d - first) / gamma
     distance = np.abs(apart)
     small = np.exp(-distance)
-    log_sum = np.log1p(small)
+    both = 1.0 + small
+    log_sum = np.log(both)  # log1p would be exact relative to itself, which nobody needs, and takes half as long again
     value = first + gamma * (log_sum + np.maximum(apart, 0.0))
-    other = small / (1.0 + small)  # share of the smaller term
+    other = small / both  # share of the smaller term
     share = np.where(apart > 0, other, 1.0 - other)
     # the derivative by log γ at fixed effective sizes and slopes is γ times the entropy of the two shares
     return _Terms(value, share, gamma * (log_sum + distance * other) if slope else None)
@@ -59,8 +60,9 @@ def _join(a: Array, b: Array) -> tuple[Array, Array]:
     """log(e^a + e^b), and the share of e^b in it."""
     apart = b - a
     small = np.exp(-np.abs(apart))
-    share = np.where(apart > 0, 1.0, small) / (1.0 + small)
-    return np.maximum(a, b) + np.log1p(small), share
+    both = 1.0 + small
+    share = np.where(apart > 0, 1.0, small) / both
+    return np.maximum(a, b) + np.log(both), share
 
 
 def supervised(y: Array, runs: SupervisedRuns, rows: Rows | None, out: Array | None) -> tuple[Array, Array]:
