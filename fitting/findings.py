@@ -82,20 +82,39 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """How predictions go wrong beyond the runs, in one direction: what held-out runs said.
+
+    With h the distance beyond the runs in e-folds, log L is taken to lie around log L̂ + `drift` · h, with variance
+    `noise`² · (that of parameters and noise) + (`growth` · h)². `conformal` is False where too few runs were held out
+    to say so at the rollout's level (19 for 95 %): no drift then, and a growth from the root mean square.
+    """
+
+    drift: float = 0.0
+    growth: float = 0.0
+    noise: float = 1.0
+    conformal: bool = False
+
+
+@dataclass(frozen=True)
 class Rollout:
     """How well the law, fitted to small runs, predicts larger ones: the runs themselves, held out step by step.
 
-    `growth` says how fast predictions go wrong beyond the runs, as a relative error for every e-fold of compute
-    ("C") or of the teacher's cross-entropy ("L_T") beyond them. It is the least that puts `level` of the held-out
-    runs inside; `conformal` is False where too few were held out to say so at that level, and then it is set by their
-    root mean square. Errors of one fold are alike, so the folds count, not the runs.
+    `beyond` says how predictions go wrong beyond the runs: by distance in compute, N or D ("C") and, of a
+    distillation law, by distance of the teacher's cross-entropy ("L_T"). `largest_C` is the training compute (FLOPs)
+    that distances are counted from. Errors of one fold are alike, so the folds count, not the runs.
     """
 
     folds: tuple[Fold, ...]
     error: float
-    growth: Mapping[str, float]
+    beyond: Mapping[str, Beyond]
+    largest_C: float
     level: float
-    conformal: bool
+
+    @property
+    def conformal(self) -> bool:
+        """Whether enough runs were held out to calibrate at `level`."""
+        return all(found.conformal for found in self.beyond.values())
 
     @property
     def predicted(self) -> int:

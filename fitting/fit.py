@@ -95,12 +95,17 @@ class Fit:
             return self.supervised.supervised_law
         return SupervisedLaw(**self.coefficients)
 
-    def predict(self, N: Any, D: Any, L_T: Any = None) -> Any:
+    def predict(self, N: Any, D: Any, L_T: Any = None, interval: float | None = None) -> Any:
         """Cross-entropy (nats/token) of N parameters on D tokens; with a teacher of cross-entropy L_T, distilled.
 
-        Floats or arrays, which broadcast. Raises `InputError` for an L_T where only supervised training was
-        fitted.
+        Floats or arrays, which broadcast. With `interval` (0.95) the result is (loss, low, high): the ends between
+        which a run of that kind should come to lie with that probability (`fitting.intervals`). Raises `InputError`
+        for an L_T where only supervised training was fitted, and for an interval without draws.
         """
+        if interval is not None:
+            from fitting import intervals
+
+            return intervals.interval(self, N, D, L_T, interval)
         if L_T is None:
             return self.supervised_law.loss(N, D)
         law = self.law

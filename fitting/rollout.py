@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from fitting import starts, uncertainty
+from fitting import calibration, starts, uncertainty
 from fitting.coordinates import Array
 from fitting.findings import Fold, Rollout
 from fitting.fit import Fit
@@ -187,10 +187,11 @@ def rollout(fit: Fit, table: RunTable, level: float = LEVEL) -> Rollout | None:
         return None
     base = None if fit.supervised is None else stage_of(fit.supervised, table)
     found = predictions(own, base, fit.convention, splits(own, base, fit.convention))
-    return summary(found, level) if found else None
+    largest = float(_compute(own.runs, fit.convention).max())
+    return summary(found, largest, level) if found else None
 
 
-def summary(found: list[Prediction], level: float = LEVEL) -> Rollout:
+def summary(found: list[Prediction], largest_C: float, level: float = LEVEL) -> Rollout:
     """What folds say together. The error is the mean over folds of the mean |L̂/L - 1| of the runs held out."""
     half = NormalDist().inv_cdf((1 + level) / 2)
     folds = []
@@ -208,27 +209,14 @@ def summary(found: list[Prediction], level: float = LEVEL) -> Rollout:
                 float(np.mean(inside)),
             )
         )
-    growth, conformal = {}, True
-    for kind in dict.fromkeys(prediction.split.kind for prediction in found):
-        growth[kind], enough = _growth([p for p in found if p.split.kind == kind], kind, level, half)
-        conformal &= enough
-    return Rollout(tuple(folds), float(np.mean([fold.error for fold in folds])), growth, level, conformal)
+    beyond = {
+        kind: calibration.calibrated([_held(p, kind) for p in found if p.split.kind == kind], level)
+        for kind in dict.fromkeys(prediction.split.kind for prediction in found)
+    }
+    error = float(np.mean([fold.error for fold in folds]))
+    return Rollout(tuple(folds), error, beyond, largest_C, level)
 
 
-def _growth(found: list[Prediction], kind: str, level: float, half: float) -> tuple[float, bool]:
-    """Standard deviation of the error that grows with distance, per e-fold, and whether it is a conformal quantile."""
-    held = [p.split.predicted for p in found]
-    error = np.concatenate([p.error[h] for p, h in zip(found, held, strict=True)])
-    variance = np.concatenate([p.variance[h] for p, h in zip(found, held, strict=True)])
-    distance = np.concatenate([p.distance[kind][h] for p, h in zip(found, held, strict=True)])
-    at = distance > 0
-    error, variance, distance = error[at], variance[at], distance[at]
-    count = len(error)
-    if count == 0:
-        return 0.0, False
-    rank = int(np.ceil((count + 1) * level))
-    if rank > count:  # fewer than 19 for 95 %
-        excess = np.maximum(np.mean(error**2) - np.mean(variance), 0.0)
-        return float(np.sqrt(excess / np.mean(distance**2))), False
-    needed = np.sqrt(np.maximum((error / half) ** 2 - variance, 0.0)) / distance
-    return float(np.sort(needed)[rank - 1]), True
+def _held(prediction: Prediction, kind: str) -> calibration.Held:
+    at = prediction.split.predicted
+    return calibration.Held(prediction.error[at], prediction.variance[at], prediction.distance[kind][at])

@@ -167,8 +167,10 @@ def graduated(
     z = np.clip(starts, surface.lower, surface.upper)
     sizes = np.median(np.abs(surface.residuals(z, own)), axis=1)
     widest = 2 * float(np.min(sizes, initial=np.inf, where=np.isfinite(sizes)))
-    grades = max(0, math.ceil(math.log(widest / delta) / math.log(_GRADES))) if 0 < widest < math.inf else 0
-    for grade in range(min(grades, 12) if math.isfinite(delta) else 0, 0, -1):
+    grades = 0
+    if math.isfinite(delta) and 0 < widest < math.inf:
+        grades = min(max(0, math.ceil(math.log(widest / delta) / math.log(_GRADES))), 12)
+    for grade in range(grades, 0, -1):
         z = minimise(surface, z, delta * _GRADES**grade, weights=weights, penalty=penalty, lanes=own).coordinates
     return minimise(surface, z, delta, weights=weights, penalty=penalty, lanes=own)
 
