@@ -75,9 +75,8 @@ def simulated(truths: int, seed: int) -> Iterator[tuple[str, RunTable, Array, Ar
         scale = np.exp(rng.uniform(0, np.log(8), 60))
         split = rng.random(60)
         for where, factor in (("inside", np.ones(60)), ("beyond", scale)):
-            at = rng.integers(len(N), size=60)
-            if where == "beyond":
-                at = np.argsort(N * D)[-60 % len(N) :][rng.integers(min(60, len(N) // 4) or 1, size=60) * -1 - 1]
+            largest = np.argsort(N * D)[-max(1, len(N) // 4) :]
+            at = rng.choice(largest if where == "beyond" else len(N), size=60)
             n, d = N[at] * factor**split, D[at] * factor ** (1 - split)
             new = law.loss(n, d) * np.exp(noise * rng.standard_normal(60))
             yield where, table(N, D, loss), n, d, new, fixed
@@ -190,7 +189,7 @@ def progress(done: int, total: int) -> None:
 def summary(rows: list[dict[str, Any]], key: str) -> None:
     """Print coverage pooled over runs with its interval from resampling whole tables, and the scores."""
     rng = np.random.default_rng(0)
-    for value in sorted({row[key] for row in rows}) + ["all"]:
+    for value in [*sorted({row[key] for row in rows}), "all"]:
         kept = [row for row in rows if value in (row[key], "all")]
         runs = np.array([row["runs"] for row in kept])
         line = f"{value:12s} {len(kept):4d} splits {runs.sum():6d} runs"

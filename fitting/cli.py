@@ -1,4 +1,4 @@
-"""The commands `distillaw fit`, `predict` and `laws`: flags in, one answer out; mounted by name."""
+"""The commands `distillaw predict` and `laws`: flags in, one answer out; mounted by name."""
 
 import json
 from typing import Annotated
@@ -8,82 +8,9 @@ import typer
 from fitting import units
 from fitting.errors import Faults
 from fitting.known import KnownLaw
-from fitting.library import load_law, load_supervised, parse_size
-from fitting.options import ConventionOption, Json, Map, Runs, check_out, read_runs
+from fitting.library import load_law, parse_size
+from fitting.options import ConventionOption, Json, Map, check_out, read_runs
 from fitting.published import DEFAULT_LAW, PUBLISHED
-
-
-def fit(
-    runs: Runs,
-    form: Annotated[
-        str | None,
-        typer.Option(help="supervised or distillation; by default distillation if the table has distilled runs."),
-    ] = None,
-    fix: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fix",
-            metavar="NAME=VALUE",
-            help="Hold a coefficient. For a distillation, gamma holds in both laws and supervised.NAME in the "
-            "supervised law underneath. Repeatable.",
-        ),
-    ] = None,
-    huber_delta: Annotated[
-        str, typer.Option("--huber-delta", help="Where the loss of a log residual turns from square to linear.")
-    ] = "1e-3",
-    supervised: Annotated[
-        str | None,
-        typer.Option(
-            "--supervised", metavar="LAW", help="A known supervised law (id or file) instead of a fitted one."
-        ),
-    ] = None,
-    mapping: Map = None,
-    convention: ConventionOption = None,
-    out: Annotated[str | None, typer.Option("--out", help="Write the fit as JSON, to use as --law.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Fit the supervised law to runs, and the distillation law on top of it.
-
-    The supervised law is L(N, D) = E + (A/N^alpha + B/D^beta)^gamma; the distillation law adds the teacher's
-    cross-entropy (Eq 1 and 8 of arXiv 2502.08606). Only finished runs count.
-
-    \b
-    Examples:
-      distillaw fit runs.csv --out law.json
-      distillaw fit runs.csv --fix gamma=1 --out law.json
-      distillaw fit runs.csv --form supervised --json
-      distillaw fit students.csv --supervised busbridge2025 --out law.json
-      distillaw fit theirs.csv --map N=params --map D=tokens --map loss=val_loss --convention 6ND
-    """
-    from fitting import evidence
-
-    faults = Faults()
-    if form not in (None, "supervised", "distillation"):
-        faults.add(f"--form: must be supervised or distillation, not {form!r}")
-    fixed = faults.collect(evidence.parse_fixed, fix or []) or {}
-    delta = faults.collect(units.parse, huber_delta, "--huber-delta")
-    base = faults.collect(load_supervised, supervised, "--supervised") if supervised is not None else None
-    if supervised is not None and form == "supervised":
-        faults.add("--supervised: takes the place of the law that --form supervised would fit; give one of the two")
-    faults.collect(check_out, out)
-    table = read_runs(runs, mapping, convention, faults)
-    faults.raise_if_any()
-    assert delta is not None
-
-    from fitting.estimation import fit_table
-    from fitting.method import Method
-
-    if not as_json:
-        typer.echo(f"Fitting {len(table)} runs of {runs} ...", err=True)
-    found = fit_table(table, form=form, fixed=fixed, supervised=base, method=Method(huber_delta=delta))
-    if out is not None:
-        found.to_json(out)
-    if as_json:
-        typer.echo(json.dumps(found.as_dict(), allow_nan=False))
-        return
-    from fitting.report import show_fit
-
-    show_fit(found, runs, out)
 
 
 def predict(

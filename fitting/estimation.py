@@ -161,14 +161,14 @@ def _fit(
         table_sha256=table.sha256,
         convention=table.convention,
         supervised=supervised,
-        id=_name(table, law.form, law.fixed, method, supervised, limit_form=law.limit),
+        id=name_of(table, law.form, law.fixed, method, supervised, "limit" if law.limit else ""),
         source=source,
         fixed=dict(law.fixed),
         huber_delta=method.huber_delta if method.loss == "huber" else None,
         residual_rms=float(np.sqrt(np.mean(residuals**2))),
         relative_error=uncertainty.robust_scale(residuals, problem.laws),
         support=support,
-        versions=_versions(),
+        versions=versions(),
         method=method,
         limit_form=law.limit,
         prior_strength=found.strength if problem.penalty(found.strength, priors=method.priors) else 0.0,
@@ -186,14 +186,16 @@ def _named(problem: Problem, bounded: NDArray[np.bool_]) -> list[str]:
     return [OWNED[problem.form][i] for i, at in zip(problem.coordinates.free, bounded, strict=True) if at]
 
 
-def _name(
-    table: RunTable, form: str, fixed: Mapping[str, float], method: Method, supervised: Fit | None, *, limit_form: bool
+def name_of(
+    table: RunTable, form: str, fixed: Mapping[str, float], method: Method, supervised: Fit | None, variant: str
 ) -> str:
-    what = [table.sha256, form, sorted(fixed.items()), method.as_dict(), supervised and supervised.id, limit_form]
+    """The id of a fit: the same for the same runs, form and method."""
+    what = [table.sha256, form, sorted(fixed.items()), method.as_dict(), supervised and supervised.id, variant]
     return f"fit-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:8]}"
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions that a fit was made with."""
     found = {}
     for name in ("distillaw", "numpy"):
         with suppress(PackageNotFoundError):  # a checkout that was never installed

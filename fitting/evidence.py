@@ -75,6 +75,20 @@ def parse_fixed(texts: list[str]) -> dict[str, float]:
     return found
 
 
+FREEABLE = ("gamma", "supervised.gamma", "K")
+
+
+def check_free(free: Sequence[str], fixed: Mapping[str, float]) -> None:
+    """Raise `InputError` for names in `--free` that are no choice of the rollout, or are fixed."""
+    faults = Faults()
+    for name in free:
+        if name not in FREEABLE:
+            faults.add(f"--free {name}: must be one of {', '.join(FREEABLE)}{_meant(name, FREEABLE)}")
+        elif name in fixed:
+            faults.add(f"--free {name}: it is fixed, too; give one of the two")
+    faults.raise_if_any()
+
+
 def split_fixed(fixed: Mapping[str, float], form: str, *, given: bool) -> tuple[dict[str, float], dict[str, float]]:
     """What is fixed in the law asked for and in the supervised law underneath it.
 

@@ -124,11 +124,14 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One form of the law that was tried: its name, free coefficients, rollout error (mean |L̂/L - 1|) and objective."""
+    """One form of the law that was tried: its name, free coefficients, rollout error and objective.
+
+    `error` is the mean of |L̂/L - 1| over the folds that all candidates share, None where there was no such fold.
+    """
 
     name: str
     free: int
-    error: float
+    error: float | None
     objective: float
     chosen: bool
 

@@ -137,6 +137,7 @@ class Fit:
             intervals=intervals,
             interval_level=self.interval_level,
             notes=tuple(doubt.message for doubt in self.warnings),
+            fitted=self,
         )
 
     @classmethod
@@ -166,6 +167,18 @@ class Fit:
             relative_error=known.relative_error,
             support=known.support,
         )
+
+    def report(self) -> str:
+        """What `distillaw fit` prints of this fit, as plain text."""
+        from fitting import fit_report
+
+        return fit_report.text(self)
+
+    def _repr_html_(self) -> str:
+        """The report, for a notebook."""
+        from fitting import fit_report
+
+        return fit_report.html(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `distillaw fit --json`."""

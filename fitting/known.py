@@ -50,7 +50,8 @@ class KnownLaw:
     """A supervised law, its distillation law if it has one, and their provenance.
 
     `relative_error` is the typical relative error of a predicted cross-entropy, with `error_source` saying who
-    measured it. `box_N` and `box_D` bound the search for an optimum. `intervals` maps a coefficient ("A",
+    measured it. `fitted` is the `fitting.fit.Fit` that the law came from, with its joint draws if it has any; a
+    published law has none. `box_N` and `box_D` bound the search for an optimum. `intervals` maps a coefficient ("A",
     "distillation.A", ...) to its marginal interval at `interval_level`; marginal intervals are not joint draws, so
     a prediction has no interval from them.
     """
@@ -69,6 +70,7 @@ class KnownLaw:
     intervals: dict[str, Range] = field(default_factory=dict)
     interval_level: float | None = None
     notes: tuple[str, ...] = ()
+    fitted: Any = None
     second_opinion: SecondOpinion | None = None
 
     def require_distillation(self) -> DistillationLaw:

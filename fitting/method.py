@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fitting.errors import Faults
+from fitting.errors import Faults, InputError
 from fitting.solver import huber
 
 Array = NDArray[np.float64]
@@ -72,5 +72,7 @@ class Method:
 
 
 def parse_loss_name(text: str) -> LossName:
-    """Read `--loss`; `Method.check` refuses what is none."""
+    """Read `--loss`. Raises `InputError` for what is none."""
+    if text not in LOSSES:
+        raise InputError(f"--loss: must be one of {', '.join(LOSSES)}, not {text!r}")
     return cast(LossName, text)

@@ -15,6 +15,9 @@ from fitting.records import RunTable
 
 SCHEMA = "distillaw/prediction/1"
 
+LEVEL = 0.95
+"""Of prediction intervals."""
+
 _NAMES = {"N_S": "the student's parameters", "D_S": "its tokens", "L_T": "the teacher's cross-entropy"}
 
 
@@ -22,8 +25,8 @@ _NAMES = {"N_S": "the student's parameters", "D_S": "its tokens", "L_T": "the te
 class Prediction:
     """A student's cross-entropy (nats/token), distilled where a teacher was named and supervised where not.
 
-    `interval` is None for a law without joint draws. `support` says how far each variable lies outside the law's
-    runs, as a factor: 1 is inside.
+    `interval` holds a run of that kind with probability `LEVEL`; None for a law without joint draws. `support` says
+    how far each variable lies outside the law's runs, as a factor: 1 is inside.
     """
 
     loss: float
@@ -69,7 +72,16 @@ def student(law: KnownLaw, N: float, D: float, teacher_loss: float | None = None
     if second is not None and teacher_loss is not None and second.below_D_S > D:
         other = PUBLISHED[second.law_id].require_distillation().loss(N, D, teacher_loss)
         found.append(Doubt("second-opinion", f"{second.law_id} says {other:.4g} nats/token instead: {second.why}"))
-    return Prediction(loss, None, alone, support, tuple(found))
+    ends = _interval(law, N, D, teacher_loss)
+    return Prediction(loss, None if ends is None else (float(ends[0]), float(ends[1])), alone, support, tuple(found))
+
+
+def _interval(law: KnownLaw, N: Any, D: Any, L_T: Any) -> tuple[Any, Any] | None:
+    """The ends of the prediction interval, arrays or numbers as N and D are; None for a law without joint draws."""
+    if law.fitted is None or law.fitted.draws is None:
+        return None
+    _, low, high = law.fitted.predict(N, D, L_T, interval=LEVEL)
+    return low, high
 
 
 def check_teacher(law: KnownLaw, teacher_loss: float, where: str) -> None:
@@ -82,20 +94,34 @@ def check_teacher(law: KnownLaw, teacher_loss: float, where: str) -> None:
 
 
 def table(law: KnownLaw, runs: RunTable) -> RunTable:
-    """The same runs with a free column `predicted`; a distilled run without its teacher's loss gets none.
+    """The same runs with a free column `predicted`, and `low` and `high` from a law with joint draws.
 
-    Raises `InputError` when the law counts differently from the table, or knows nothing of distillation.
+    A distilled run without its teacher's loss gets none. Raises `InputError` when the law counts differently from the
+    table, or knows nothing of distillation.
     """
     runs.convention.require_same(law.convention, "the table", f"law {law.id!r}")
     for record in runs.records:
         if record.teacher_loss is not None and record.kind == "distillation":
             check_teacher(law, record.teacher_loss, f"run {record.run_id}, teacher_loss")
-    values = predicted(law, runs)
+    found = {"predicted": predicted(law, runs), **_ends(law, runs)}
     records = tuple(
-        replace(record, extras={**record.extras, **({} if np.isnan(value) else {"predicted": float(value)})})
-        for record, value in zip(runs.records, values, strict=True)
+        replace(record, extras={**record.extras, **{name: float(x[i]) for name, x in found.items() if x[i] == x[i]}})
+        for i, record in enumerate(runs.records)
     )
     return RunTable(records, runs.convention)
+
+
+def _ends(law: KnownLaw, runs: RunTable) -> dict[str, NDArray[np.float64]]:
+    """`low` and `high` of each run, shape (runs,), NaN where a teacher's loss is missing; none without draws."""
+    N, D, L_T = (runs.column(name) for name in ("N", "D", "teacher_loss"))
+    taught = runs.column("kind") == "distillation"
+    low, high = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
+    for at, teacher in ((~taught, None), (taught, L_T[taught])):
+        ends = _interval(law, N[at], D[at], teacher) if at.any() else (np.empty(0), np.empty(0))
+        if ends is None:
+            return {}
+        low[at], high[at] = ends
+    return {"low": low, "high": high}
 
 
 def predicted(law: KnownLaw, runs: RunTable) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Fits, predictions and laws for a terminal: the answer in a sentence, the table, the doubts, the next command.
+"""Predictions and laws for a terminal: the answer in a sentence, the table, the doubts, the next command.
 
 Results go to stdout, warnings to stderr. Without a terminal, and under NO_COLOR, the text is plain.
 """
@@ -11,68 +11,11 @@ import numpy as np
 from rich.table import Table
 
 from fitting import terminal, units
-from fitting.fit import COEFFICIENTS, Fit
+from fitting.fit import COEFFICIENTS
 from fitting.known import KnownLaw
-from fitting.predict import Prediction, range_of
+from fitting.predict import LEVEL, Prediction, range_of
 from fitting.published import DEFAULT_LAW
 from fitting.records import RunTable
-
-
-def show_fit(fit: Fit, runs: str, out: str | None) -> None:
-    """Print a fit; `runs` and `out` are the paths that the next command repeats."""
-    screen = terminal.console()
-    screen.print(answer(fit))
-    screen.print()
-    for part in (fit.supervised, fit):
-        if part is not None:
-            screen.print(_heading(part))
-            screen.print(_coefficients(part))
-            screen.print()
-    screen.print(f"Law: {fit.id}, {fit.source}." + (f" Written to {out}." if out else ""))
-    terminal.show_doubts([*(fit.supervised.warnings if fit.supervised else ()), *fit.warnings])
-    screen.print(f"Next: {_after_fit(fit, runs, out)}")
-
-
-def answer(fit: Fit) -> str:
-    """How well the law fits, in one sentence."""
-    kind = "distilled" if fit.form == "distillation" else "supervised"
-    free = len(COEFFICIENTS[fit.form]) - len(fit.fixed)
-    vague = [name for name, sure in fit.identified.items() if not sure]
-    told = f"; {len(vague)} of its {free} free coefficients are not determined" if vague else ""
-    return f"The {fit.form} law fits {fit.n_runs} {kind} runs to a typical {fit.relative_error:.2%}{told}."
-
-
-def _heading(fit: Fit) -> str:
-    if fit.status == "given":
-        return f"Supervised law, given: {fit.id} ({fit.source})"
-    return (
-        f"{fit.form.capitalize()} law: {fit.status}, objective {fit.objective:.6g}, "
-        f"{fit.starts_agreeing:.0%} of starts agree"
-    )
-
-
-def _coefficients(fit: Fit) -> Table:
-    grid = terminal.table(
-        "coefficient", "value", f"{fit.interval_level or 0.9:.0%} interval ({fit.interval_method})", "identified"
-    )
-    for name, value in fit.coefficients.items():
-        ends = fit.intervals[name]
-        known = "fixed" if name in fit.fixed else "yes" if fit.identified[name] else "no"
-        grid.add_row(name, f"{value:.4g}", "" if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}", known)
-    return grid
-
-
-def _after_fit(fit: Fit, runs: str, out: str | None) -> str:
-    if out is None:
-        return f"distillaw fit {runs} --out law.json, then distillaw plan --law law.json"
-    within = fit.support
-    assert within.N_S is not None
-    assert within.D_S is not None
-    size, total = units.count(within.N_S[1]), " --total" if fit.convention.parameters == "total" else ""
-    if fit.form == "supervised":
-        return f"distillaw predict --student {size} --tokens {units.count(within.D_S[1])} --law {out}{total}"
-    budget = units.flops(2 * float(fit.convention.training(within.N_S[1], within.D_S[1])))
-    return f"distillaw plan train-teacher --student {size} --budget {budget} --law {out}{total}"
 
 
 def show_prediction(
@@ -96,6 +39,9 @@ def show_prediction(
         grid.add_row("teacher", f"{teacher_loss:.4f}")
         grid.add_row("student, distilled", f"{prediction.loss:.4f}")
     grid.add_row("student, supervised", f"{prediction.supervised_loss:.4f}")
+    if prediction.interval is not None:
+        low, high = prediction.interval
+        grid.add_row(f"{LEVEL:.0%} interval of the student's run", f"{low:.4f} to {high:.4f}")
     terminal.show_table(screen, grid)
     screen.print()
     screen.print(f"Law: {law.id} ({law.source}). Error: {law.error_source}.")
@@ -123,7 +69,10 @@ def show_predictions(runs: RunTable, law: KnownLaw, out: str) -> None:
     screen.print()
     terminal.show_table(screen, _misses_by_kind(runs, miss) if known.any() else _expected(runs))
     screen.print()
+    drawn = any("low" in run.extras for run in runs.records)
     told = "column `predicted`; this law has no draws, so no low and high"
+    if drawn:
+        told = f"columns `predicted`, `low` and `high` ({LEVEL:.0%} intervals)"
     screen.print(f"Law: {law.id} ({law.source}). Written to {out}, {told}.")
     screen.print(f"Next: distillaw figures --runs {out}" if known.any() else "Next: distillaw plan --help")
 
@@ -166,7 +115,7 @@ def describe_predictions(runs: RunTable, law: KnownLaw, out: str) -> dict[str, A
         "out": out,
         "n_runs": len(runs),
         "median_relative_error": float(np.median(known)) if len(known) else None,
-        "interval": None,
+        "interval": LEVEL if any("low" in run.extras for run in runs.records) else None,
     }
 
 

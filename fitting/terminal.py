@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fitting.fit import Doubt
 
-_PIPE_WIDTH = 200
+WIDTH = 200
 """Columns where no terminal says how wide it is: enough for every table, since a pipe does not wrap."""
 
 
@@ -15,7 +15,7 @@ def console(*, stderr: bool = False) -> Console:
     """A console for stdout or stderr: nothing is read as markup, long lines are left to the terminal to wrap."""
     made = Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
     if not made.is_terminal:
-        made.width = _PIPE_WIDTH
+        made.width = WIDTH
     return made
 
 

@@ -1,0 +1,160 @@
+"""A fit for people: the answer in a sentence, the coefficients, how far to trust them, what to run next.
+
+The result goes to stdout, warnings to stderr; `text` and `html` give the same for a notebook.
+"""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fitting import terminal, units
+from fitting.findings import Candidate, Diagnosis, Rollout
+from fitting.fit import COEFFICIENTS, Fit
+
+
+def show_fit(fit: Fit, runs: str, out: str | None, drawn: Sequence[Path] = ()) -> None:
+    """Print a fit; `runs` and `out` are the paths that the next command repeats, `drawn` the pictures made."""
+    screen = terminal.console()
+    _print(fit, screen)
+    screen.print(f"Law: {fit.id}, {fit.source}." + (f" Written to {out}." if out else ""))
+    if drawn:
+        screen.print(f"Pictures: {', '.join(str(path) for path in drawn)}")
+    terminal.show_doubts([*(fit.supervised.warnings if fit.supervised else ()), *fit.warnings])
+    screen.print(f"Next: {_next(fit, runs, out)}")
+
+
+def text(fit: Fit) -> str:
+    """The report as plain text, warnings included."""
+    buffer = io.StringIO()
+    screen = Console(file=buffer, markup=False, highlight=False, emoji=False, soft_wrap=True, width=terminal.WIDTH)
+    _print(fit, screen)
+    screen.print(f"Law: {fit.id}, {fit.source}.")
+    for doubt in [*(fit.supervised.warnings if fit.supervised else ()), *fit.warnings]:
+        screen.print(f"warning: {doubt.message} [{doubt.code}]")
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def html(fit: Fit) -> str:
+    """The report for a notebook."""
+    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=terminal.WIDTH)
+    screen.print(text(fit), soft_wrap=True)
+    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def answer(fit: Fit) -> str:
+    """How well the law fits, in one sentence."""
+    kind = "distilled" if fit.form == "distillation" else "supervised"
+    free = len(COEFFICIENTS[fit.form]) - len(fit.fixed)
+    vague = [name for name, sure in fit.identified.items() if not sure]
+    told = f"; {len(vague)} of its {free} free coefficients are not determined" if vague else ""
+    rolled = ""
+    if fit.rollout is not None:
+        rolled = f", and misses larger runs by {fit.rollout.error:.2%} when fitted to the smaller ones"
+    return f"The {fit.form} law fits {fit.n_runs} {kind} runs to a typical {fit.relative_error:.2%}{rolled}{told}."
+
+
+def _print(fit: Fit, screen: Console) -> None:
+    screen.print(answer(fit))
+    screen.print()
+    for part in (fit.supervised, fit):
+        if part is not None:
+            screen.print(_heading(part))
+            terminal.show_table(screen, _coefficients(part))
+            screen.print()
+            if part.selection:
+                _show_selection(part.selection, screen)
+            if part.rollout is not None:
+                _show_rollout(part.rollout, screen)
+            if part.diagnosis is not None:
+                _show_diagnosis(part.diagnosis, part, screen)
+
+
+def _heading(fit: Fit) -> str:
+    if fit.status == "given":
+        return f"Supervised law, given: {fit.id} ({fit.source})"
+    drawn = "" if fit.draws is None else f", {len(fit.draws)} of {fit.draws.asked} draws by {fit.draws.unit}"
+    errors = f", teachers' losses off by a typical {fit.teacher_spread:.2%}" if fit.teacher_spread else ""
+    return (
+        f"{fit.form.capitalize()} law: {fit.status}, objective {fit.objective:.6g}, "
+        f"{fit.starts_agreeing:.0%} of starts agree{drawn}{errors}"
+    )
+
+
+def _coefficients(fit: Fit) -> Table:
+    method = "bootstrap" if fit.draws is not None else fit.interval_method
+    grid = terminal.table("coefficient", "value", f"{fit.interval_level or 0.9:.0%} interval ({method})", "identified")
+    for name, value in fit.coefficients.items():
+        ends = fit.intervals[name]
+        known = "fixed" if name in fit.fixed else "yes" if fit.identified[name] else "no"
+        if fit.limit_form and name in ("c1", "d1"):
+            known = "in the limit"
+        grid.add_row(name, f"{value:.4g}", "" if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}", known)
+    return grid
+
+
+def _show_selection(selection: Sequence[Candidate], screen: Console) -> None:
+    grid = terminal.table("form", "free", "rollout error", "objective", "")
+    for found in selection:
+        error = "untested" if found.error is None else f"{found.error:.2%}"
+        grid.add_row(found.name, str(found.free), error, f"{found.objective:.4g}", "chosen" if found.chosen else "")
+    terminal.show_table(screen, grid)
+    screen.print()
+
+
+def _show_rollout(rollout: Rollout, screen: Console) -> None:
+    grid = terminal.table("held out", "fitted", "predicted", "mean error", "bias", f"inside {rollout.level:.0%}")
+    for fold in rollout.folds:
+        row = (str(fold.fitted), str(fold.predicted), f"{fold.error:.2%}", f"{fold.bias:+.2%}", f"{fold.inside:.0%}")
+        grid.add_row(fold.held_out, *row)
+    terminal.show_table(screen, grid)
+    for kind, found in rollout.beyond.items():
+        what = "compute, N or D" if kind == "C" else "the teacher's cross-entropy"
+        step, times = (1.0, "every e-fold") if kind == "C" else (0.1, "every 10 %")
+        how = "" if found.conformal else " (too few runs held out to calibrate)"
+        screen.print(
+            f"Beyond the runs, for {times} of {what}: drift {found.drift * step:+.2%}, error "
+            f"{found.growth * step:.2%} more{how}."
+        )
+    screen.print()
+
+
+def _show_diagnosis(diagnosis: Diagnosis, fit: Fit, screen: Console) -> None:
+    from fitting import diagnosis as words
+
+    grid = terminal.table("training compute", "runs", "mean residual", "rms")
+    for scale in diagnosis.by_scale:
+        ends = f"{units.flops(scale.C[0])} to {units.flops(scale.C[1])}"
+        grid.add_row(ends, str(scale.runs), f"{scale.mean:+.2%}", f"{scale.rms:.2%}")
+    terminal.show_table(screen, grid)
+    if diagnosis.worst:
+        screen.print("Missed most: " + ", ".join(f"{name} ({miss:+.1%})" for name, miss in diagnosis.worst))
+    for name, (low, high) in diagnosis.profiles.items():
+        ends = f"{'below' if low is None else f'{low:.4g} to'} {'beyond' if high is None else f'{high:.4g}'}"
+        if low is None and high is None:
+            ends = "anything in the box"
+        elif low is None:
+            ends = f"up to {high:.4g}"
+        elif high is None:
+            ends = f"from {low:.4g}"
+        screen.print(f"Profile of {name}: {ends} (90 %)")
+    if diagnosis.directions:
+        screen.print(words.describe(diagnosis.directions[0], fit.form))
+    if diagnosis.next_run:
+        screen.print(f"Would tell most: {diagnosis.next_run}")
+    screen.print()
+
+
+def _next(fit: Fit, runs: str, out: str | None) -> str:
+    if out is None:
+        return f"distillaw fit {runs} --out law.json, then distillaw plan --law law.json"
+    within = fit.support
+    assert within.N_S is not None
+    assert within.D_S is not None
+    size, total = units.count(within.N_S[1]), " --total" if fit.convention.parameters == "total" else ""
+    if fit.form == "supervised":
+        return f"distillaw predict --student {size} --tokens {units.count(within.D_S[1])} --law {out}{total}"
+    budget = units.flops(2 * float(fit.convention.training(within.N_S[1], within.D_S[1])))
+    return f"distillaw plan train-teacher --student {size} --budget {budget} --law {out}{total}"

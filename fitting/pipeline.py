@@ -1,0 +1,47 @@
+"""A whole fit: the form chosen by rollout, the diagnosis, and joint draws where they are asked for."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from fitting import bootstrap, diagnosis, published_procedure, selection
+from fitting.fit import Fit
+from fitting.method import Method
+from fitting.progress import Progress, silent
+from fitting.records import RunTable
+
+
+def fit_runs(
+    table: RunTable,
+    *,
+    form: str | None = None,
+    fixed: Mapping[str, float] | None = None,
+    free: tuple[str, ...] = (),
+    supervised: Fit | None = None,
+    method: Method | None = None,
+    resamples: int = 0,
+    procedure: str | None = None,
+    progress: Progress = silent,
+) -> Fit:
+    """Everything that `distillaw fit` does with a table of runs.
+
+    The arguments are those of `selection.fitted`; `resamples` asks for that many joint draws. With `procedure`
+    "busbridge2025" the paper's own fit takes the place of all of it. Raises `InputError` for runs that cannot carry the
+    law and `FitError` when nothing converges.
+    """
+    if procedure is not None:
+        return published_procedure.fit(table, form=form, supervised=supervised, resamples=resamples, progress=progress)
+    found = selection.fitted(
+        table, form=form, fixed=fixed, supervised=supervised, method=method, free=free, progress=progress
+    )
+    found = _diagnosed(found, table)
+    if resamples:
+        found = bootstrap.with_draws(found, table, resamples, progress=partial(progress, "resamples"))
+    return found
+
+
+def _diagnosed(fit: Fit, table: RunTable) -> Fit:
+    below = fit.supervised
+    if below is not None and below.status != "given" and below.table_sha256 == table.sha256:
+        fit = replace(fit, supervised=replace(below, diagnosis=diagnosis.diagnose(below, table)))
+    return replace(fit, diagnosis=diagnosis.diagnose(fit, table))
