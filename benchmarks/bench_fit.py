@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from fitting.estimation import HUBER_DELTA, STARTS, fit_law
+from fitting.estimation import fit_law
 from fitting.laws import SupervisedLaw
+from fitting.method import HUBER_DELTA
 from fitting.published import BUSBRIDGE2025_LAW as LAW
 from fitting.records import RunRecord, RunTable
+from fitting.search import STARTS
 
 
 def noisy(loss: float, rng: np.random.Generator) -> float:

@@ -10,15 +10,13 @@ from math import comb
 
 import numpy as np
 
-from fitting import estimation, evidence, rollout, starts
-from fitting.coordinates import Array
+from fitting import estimation, evidence, folds, rollout
 from fitting.errors import DistillawError, FitError, InputError
 from fitting.findings import Candidate
 from fitting.fit import COEFFICIENTS, Doubt, Fit
 from fitting.laws import SupervisedLaw
 from fitting.method import Method
 from fitting.records import RunTable
-from fitting.stages import Stage, columns_for, stage_of
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done and how many there are."""
@@ -40,9 +38,6 @@ Fewer than five folds can never show that much, six only by all agreeing.
 
 TRIFLE = 1e-5
 """Difference of relative errors that is nothing: runs without noise are predicted to rounding by every true form."""
-
-_STARTS = 4
-_CHOICES = ("gamma", "supervised.gamma", "K")
 
 
 @dataclass(frozen=True)
@@ -174,8 +169,8 @@ def _check_free(
     held = {"gamma": {"gamma"} & set(own), "supervised.gamma": {"gamma"} & set(below), "K": {"c1", "d1"} & set(own)}
     faults = []
     for name in free:
-        if name not in _CHOICES:
-            faults.append(f"free {name}: is not chosen; the choices are {', '.join(_CHOICES)}")
+        if name not in evidence.FREEABLE:
+            faults.append(f"free {name}: is not chosen; the choices are {', '.join(evidence.FREEABLE)}")
         elif form == "supervised" and name != "gamma":
             faults.append(f"free {name}: is a choice of a distillation fit; this fit is a supervised one")
         elif name == "supervised.gamma" and given:
@@ -190,41 +185,9 @@ def trial(form: Form, fit: Callable[[Form], Fit], table: RunTable) -> Trial:
     """Fit one form to all runs and to every fold; a refusal or a failure is kept rather than raised."""
     try:
         found = fit(form)
-        return Trial(form, found, fold_errors(found, table))
+        return Trial(form, found, folds.errors(found, table))
     except (InputError, FitError) as error:
         return Trial(form, None, {}, error)
-
-
-def fold_errors(fit: Fit, table: RunTable) -> dict[tuple[str, str], float]:
-    """Mean |L̂/L - 1| of the runs that each fold holds out, by kind and by what was held out.
-
-    As `rollout.predictions`, without the resamples that only intervals need. Folds that do not converge are missing.
-    """
-    own = stage_of(fit, table)
-    if own is None:
-        return {}
-    base = None if fit.supervised is None else stage_of(fit.supervised, table)
-    found = rollout.splits(own, base, fit.convention)
-    if not found:
-        return {}
-    columns = None
-    if own.problem.form == "distillation":
-        below = [split.below for split in found if split.below is not None]
-        z_base = None
-        if base is not None:
-            z_base = base.refit(np.array(below, dtype=np.float64), starts=_others(base))
-            z_base = np.where(np.isnan(z_base).any(axis=1, keepdims=True), base.z, z_base)
-        columns = columns_for(own, base, z_base)
-    z = own.refit(np.array([split.fitted for split in found], dtype=np.float64), columns=columns, starts=_others(own))
-    missed = np.abs(np.expm1(own.log_losses(z, columns) - own.problem.target))
-    means = [float(row[split.predicted].mean()) for split, row in zip(found, missed, strict=True)]
-    keys = [(split.kind, split.held_out) for split in found]
-    return {key: mean for key, mean in zip(keys, means, strict=True) if np.isfinite(mean)}
-
-
-def _others(stage: Stage) -> Array:
-    """Starts beside the full fit's optimum, the best projections first."""
-    return starts.starts(stage.problem, _STARTS, stage.delta, stage.method.seed)[: _STARTS // 2]
 
 
 def shared(trials: Sequence[Trial]) -> list[tuple[str, str]]:
@@ -242,31 +205,31 @@ def choose(trials: Sequence[Trial]) -> int:
     if not able:
         assert trials[0].left_out is not None
         raise trials[0].left_out
-    folds = shared(trials)
+    common = shared(trials)
     by_size = sorted(able, key=lambda i: trials[i].free)
     best = by_size[0]
     for i in by_size[1:]:
-        if trials[i].errors and trials[best].errors and _better(trials[i], trials[best], folds):
+        if trials[i].errors and trials[best].errors and _better(trials[i], trials[best], common):
             best = i
     return best
 
 
-def _better(larger: Trial, smaller: Trial, folds: Sequence[tuple[str, str]]) -> bool:
-    if not folds:
+def _better(larger: Trial, smaller: Trial, common: Sequence[tuple[str, str]]) -> bool:
+    if not common:
         return False
-    new, old = (np.array([tried.errors[fold] for fold in folds]) for tried in (larger, smaller))
-    wins, count = int((new < old).sum()), len(folds)
+    new, old = (np.array([tried.errors[fold] for fold in common]) for tried in (larger, smaller))
+    wins, count = int((new < old).sum()), len(common)
     chance = sum(comb(count, k) for k in range(wins, count + 1)) / 2**count
     return bool(chance <= CHANCE and new.mean() <= (1 - MARGIN) * old.mean() and new.mean() < old.mean() - TRIFLE)
 
 
 def candidates(trials: Sequence[Trial], chosen: int) -> tuple[Candidate, ...]:
     """The forms that could be fitted, for `Fit.selection`; their errors are means over the folds they share."""
-    folds = shared(trials)
+    common = shared(trials)
     found = []
     for i, tried in enumerate(trials):
         if tried.fit is not None and tried.fit.objective is not None:
-            error = float(np.mean([tried.errors[fold] for fold in folds])) if folds and tried.errors else None
+            error = float(np.mean([tried.errors[fold] for fold in common])) if common and tried.errors else None
             found.append(Candidate(tried.form.name, tried.free, error, tried.fit.objective, i == chosen))
     return tuple(found)
 
@@ -274,23 +237,23 @@ def candidates(trials: Sequence[Trial], chosen: int) -> tuple[Candidate, ...]:
 def _selected(
     forms: Sequence[Form], fit: Callable[[Form], Fit], table: RunTable, what: str, progress: Progress | None
 ) -> Fit:
-    def tell(done: int, doing: str) -> None:
+    def tell(done: int) -> None:
         if progress is not None:
-            progress(f"{what}: {doing}", done, len(forms) + 1)
+            progress(f"forms of the {what}", done, len(forms) + 1)
 
     if len(forms) == 1:  # nothing to choose
-        tell(0, forms[0].name)
+        tell(0)
         found = fit(forms[0])
-        tell(1, "rollout")
+        tell(1)
         return replace(found, rollout=rollout.rollout(found, table))
     trials = []
     for k, form in enumerate(forms):
-        tell(k, form.name)
+        tell(k)
         trials.append(trial(form, fit, table))
     best = choose(trials)
     chosen = trials[best].fit
     assert chosen is not None
-    tell(len(forms), "rollout")
+    tell(len(forms))
     rolled, doubts = None, chosen.warnings
     if trials[best].errors:
         rolled = rollout.rollout(chosen, table)

@@ -18,7 +18,9 @@ Array = NDArray[np.float64]
 _BLOCK_CELLS = 24_000
 """Runs times lanes in a block: with some twenty arrays of it a step stays in a core's second-level cache."""
 
-_MAX_STEPS = 600
+_MAX_STEPS = 615
+"""No multiple of `_CHECK_EVERY`, so that a lane that it stops can be told from one that creeps."""
+
 _PROGRESS = 1e-13
 """Relative decrease of the objective that counts as progress."""
 
@@ -28,6 +30,9 @@ _PATIENCE = 3
 _CHECK_EVERY = 25
 _WORTHWHILE = 1e-9
 """Relative decrease over `_CHECK_EVERY` steps below which a lane on a long flat valley has arrived too."""
+
+_CREEPING = 1e-6
+"""The same for a lane stopped by the limit of steps: what it could still gain is nothing that a fit would show."""
 
 _EXACT = 1e-26
 """Objective per run below which residuals are rounding errors (1e-13) and progress means nothing."""
@@ -137,7 +142,7 @@ def minimise(
         if done.any():
             at = state.at[done]
             z_all[at], value_all[at] = state.z[done], state.value[done]
-            arrived[at] = state.steps[done] < _MAX_STEPS
+            arrived[at] = (state.steps[done] < _MAX_STEPS) | state.creeping[done]
             if done.sum() * 4 >= len(done) or done.all():
                 state = state.kept(~done)
             else:
@@ -227,6 +232,11 @@ class _Block:
         per_lane = self.weights is not None and self.weights.ndim == 2
         weights = self.weights[which] if per_lane and self.weights is not None else self.weights
         return _Block(weights=weights, **{name: getattr(self, name)[which] for name in _ROWS})
+
+    @property
+    def creeping(self) -> NDArray[np.bool_]:
+        gained: Array = 1 - self.value / np.maximum(self.mark, 1e-300)
+        return gained <= _CREEPING
 
     @property
     def done(self) -> NDArray[np.bool_]:

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from fitting import forms, solver
 from fitting.estimation import fit_law
 from fitting.flops import SIX_ND_TOTAL
 from fitting.laws import SupervisedLaw
+from fitting.method import HUBER_DELTA
 from fitting.records import RunRecord, RunTable
 
 name = "distillaw"
@@ -22,6 +24,10 @@ def grid(N, D, loss, share):
 
 
 def bootstrap(N, D, loss, weights, start):
-    """Coefficients for each resample, (resamples, 5)."""
-    # TODO: the weighted resamples of the new solver; `weights` are multiplicities, (resamples, runs).
-    raise NotImplementedError("resampling is not written yet")
+    """Coefficients for each resample, (resamples, 5); `weights` are multiplicities, (resamples, runs)."""
+    problem = forms.supervised(N, D, loss, {"gamma": 1.0})
+    names = ("A", "B", "E", "alpha", "beta")
+    z = problem.coordinates.of(dict(zip(names, start, strict=True)) | {"gamma": 1.0})
+    found = solver.minimise(problem, np.repeat(z[None], len(weights), axis=0), HUBER_DELTA, weights=weights)
+    coefficients = problem.coordinates.coefficients(found.coordinates)
+    return np.stack([coefficients[name] for name in names], axis=1)

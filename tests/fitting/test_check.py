@@ -7,8 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fitting import check, check_compute, check_design, check_law, check_rates, check_runs, check_teachers
-from fitting.check_finding import Finding, listed, runs_named
+from fitting.checks import compute as check_compute
+from fitting.checks import design as check_design
+from fitting.checks import everything as check
+from fitting.checks import law as check_law
+from fitting.checks import rates as check_rates
+from fitting.checks import runs as check_runs
+from fitting.checks import teachers as check_teachers
+from fitting.checks.finding import Finding, listed, runs_named
 from fitting.flops import BUSBRIDGE2025, SIX_ND, SIX_ND_TOTAL
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW as LAW
 from fitting.records import RunRecord, RunTable

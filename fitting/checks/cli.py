@@ -23,7 +23,7 @@ def check(runs: Runs, mapping: Map = None, convention: ConventionOption = None, 
     """
     table = read_runs(runs, mapping, convention, Faults())
 
-    from fitting import check as checks
+    from fitting.checks import everything as checks
 
     if not as_json:
         typer.echo(f"Checking {len(table)} runs of {runs} ...", err=True)
@@ -41,7 +41,7 @@ def check(runs: Runs, mapping: Map = None, convention: ConventionOption = None, 
         }
         typer.echo(json.dumps(answer, allow_nan=False))
     else:
-        from fitting.check_report import show
+        from fitting.checks.report import show
 
         flags = [part for given in mapping or [] for part in ("--map", given)]
         show(found, summary, len(table), runs, flags + (["--convention", convention] if convention else []))

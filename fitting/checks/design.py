@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fitting import units
-from fitting.check_finding import WORD, Array, Finding, finished, listed, teacher_of
+from fitting.checks.finding import WORD, Array, Finding, finished, listed, teacher_of
 from fitting.records import RunTable
 
 _SAME_LEVEL = math.log10(1.05)

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from fitting import units
-from fitting.check_finding import WORD, Array, Finding, finished, listed, runs_named
+from fitting.checks.finding import WORD, Array, Finding, finished, listed, runs_named
 from fitting.errors import FitError, InputError
 from fitting.fit import COEFFICIENTS, Fit
 from fitting.laws import DistillationLaw, SupervisedLaw

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from fitting import units
-from fitting.check_finding import Finding, listed, number_of, runs_named, teacher_of
+from fitting.checks.finding import Finding, listed, number_of, runs_named, teacher_of
 from fitting.records import RunRecord, RunTable
 
 _COLUMNS = ("learning_rate", "lr", "peak_lr", "max_lr", "peak_learning_rate")

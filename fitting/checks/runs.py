@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from fitting.check_finding import WORD, Finding, Mask, finished, listed, number_of, runs_named, teacher_of
-from fitting.check_rates import rate
+from fitting.checks.finding import WORD, Finding, Mask, finished, listed, number_of, runs_named, teacher_of
+from fitting.checks.rates import rate
 from fitting.records import RunRecord, RunTable
 
 _DIVERGED = 1.10

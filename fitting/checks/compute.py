@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from fitting import units
-from fitting.check_finding import Array, Finding, Mask, runs_named
+from fitting.checks.finding import Array, Finding, Mask, runs_named
 from fitting.flops import BUSBRIDGE2025, SIX_ND, Convention
 from fitting.records import RunTable
 

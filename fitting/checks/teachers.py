@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from fitting import units
-from fitting.check_finding import Finding, listed, number_of, runs_named
+from fitting.checks.finding import Finding, listed, number_of, runs_named
 from fitting.records import RunRecord, RunTable
 
 _SAME = 0.005

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitting import terminal, units
-from fitting.check_finding import WORD, Finding, number_of
+from fitting.checks.finding import WORD, Finding, number_of
 
 
 def show(found: Sequence[Finding], summary: Mapping[str, Any], n_runs: int, runs: str, flags: Sequence[str]) -> None:

@@ -5,8 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from fitting import check_compute, check_design, check_law, check_rates, check_runs, check_teachers
-from fitting.check_finding import WORD, Finding, finished, teacher_of, without
+from fitting.checks import compute as check_compute
+from fitting.checks import design as check_design
+from fitting.checks import law as check_law
+from fitting.checks import rates as check_rates
+from fitting.checks import runs as check_runs
+from fitting.checks import teachers as check_teachers
+from fitting.checks.finding import WORD, Finding, finished, teacher_of, without
 from fitting.records import RunTable
 
 SCHEMA = "distillaw/check/1"

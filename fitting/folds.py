@@ -1,0 +1,87 @@
+"""Every fold of a rollout fitted once, for comparing forms and terms: what intervals need besides is left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitting import rollout, starts
+from fitting.coordinates import Array
+from fitting.fit import Fit
+from fitting.records import RunTable
+from fitting.rollout import Split
+from fitting.stages import Stage, columns_for, stage_of
+from fitting.surfaces import DistilledRuns
+
+_STARTS = 4
+_STEP = 1e-4
+"""Of log L_T, for the derivative by it."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A law fitted to the runs that each fold leaves: `splits`, and the coordinates `z`, shape (folds, p).
+
+    `columns` are those of a distillation law, each fold with the supervised law that was fitted to what it left.
+    """
+
+    own: Stage
+    splits: list[Split]
+    z: Array
+    columns: DistilledRuns | None
+
+    @property
+    def error(self) -> Array:
+        """log L̂ - log L, shape (folds, runs); NaN where a fold did not converge."""
+        found: Array = self.own.log_losses(self.z, self.columns) - self.own.problem.target
+        return found
+
+    @property
+    def by_teacher(self) -> Array:
+        """∂ log L̂ / ∂ log L_T of a distillation law at fixed L̃_S, shape (folds, runs)."""
+        assert self.columns is not None
+        moved = self.columns._replace(
+            teacher=self.columns.teacher + _STEP,
+            log_teacher=self.columns.log_teacher + _STEP,
+            log_ratio=self.columns.log_ratio + _STEP,
+        )
+        found: Array = (self.own.log_losses(self.z, moved) - self.own.log_losses(self.z, self.columns)) / _STEP
+        return found
+
+
+def fitted(fit: Fit, table: RunTable) -> Folds | None:
+    """Fit every fold that the runs allow, as `rollout.predictions` does; None where they allow none."""
+    own = stage_of(fit, table)
+    if own is None:
+        return None
+    base = None if fit.supervised is None else stage_of(fit.supervised, table)
+    splits = rollout.splits(own, base, fit.convention)
+    if not splits:
+        return None
+    columns = None
+    if own.problem.form == "distillation":
+        below = [split.below for split in splits if split.below is not None]
+        z_base = None
+        if base is not None:
+            z_base = base.refit(np.array(below, dtype=np.float64), starts=_others(base))
+            z_base = np.where(np.isnan(z_base).any(axis=1, keepdims=True), base.z, z_base)
+        columns = columns_for(own, base, z_base)
+    fitted = np.array([split.fitted for split in splits], dtype=np.float64)
+    return Folds(own, splits, own.refit(fitted, columns=columns, starts=_others(own)), columns)
+
+
+def errors(fit: Fit, table: RunTable) -> dict[tuple[str, str], float]:
+    """Mean |L̂/L - 1| of the runs that each fold holds out, by kind and by what was held out; lost folds left out."""
+    found = fitted(fit, table)
+    if found is None:
+        return {}
+    missed = np.abs(np.expm1(found.error))
+    means = {
+        (split.kind, split.held_out): float(row[split.predicted].mean())
+        for split, row in zip(found.splits, missed, strict=True)
+    }
+    return {key: mean for key, mean in means.items() if np.isfinite(mean)}
+
+
+def _others(stage: Stage) -> Array:
+    """Starts beside the full fit's optimum, the best projections first."""
+    return starts.starts(stage.problem, _STARTS, stage.delta, stage.method.seed)[: _STARTS // 2]
