@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fitting import rollout, selection
+from fitting import folds, rollout, selection
 from fitting.errors import FitError, InputError
 from fitting.estimation import fit_law
 from fitting.findings import Candidate
@@ -92,7 +92,7 @@ def test_the_chosen_form_comes_with_its_rollout_and_the_others_errors():
 def test_folds_are_those_of_the_rollout():
     table = wide(BUSBRIDGE2025_LAW)
     fit = fit_law(SupervisedLaw, table)
-    found = selection.fold_errors(fit, table)
+    found = folds.errors(fit, table)
     expected = rollout.rollout(fit, table)
     assert [what for _, what in found] == [fold.held_out for fold in expected.folds]
     assert list(found.values()) == pytest.approx([fold.error for fold in expected.folds], rel=1e-6)
@@ -114,8 +114,8 @@ def test_both_stages_of_a_distillation_choose(noisy_runs):
     assert fit.limit_form
     assert fit.fixed == {"gamma": 1}
     assert {fold.held_out for fold in fit.rollout.folds} > {"the best teacher"}
-    assert told[0] == ("supervised law: gamma = 1", 0, 3)
-    assert told[-1] == ("distillation law: rollout", 4, 5)
+    assert told[0] == ("forms of the supervised law", 0, 3)
+    assert told[-1] == ("forms of the distillation law", 5, 5)
 
 
 def test_a_selection_comes_back_from_its_file(tmp_path, noisy_runs):
