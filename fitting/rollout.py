@@ -19,6 +19,7 @@ from fitting.fit import Fit
 from fitting.flops import Convention
 from fitting.records import RunTable
 from fitting.stages import Stage, columns_for, stage_of, teachers
+from fitting.surfaces import DistilledRuns
 from fitting.units import flops
 
 Mask = NDArray[np.bool_]
@@ -142,30 +143,52 @@ def predictions(own: Stage, base: Stage | None, convention: Convention, found: l
     if not found:
         return []
     rng = np.random.default_rng([own.method.seed, 2])
-    weights, below = [], []
-    for split in found:
-        weights.append(np.vstack([split.fitted, _resampled(split.fitted, rng)]))
-        if base is not None and split.below is not None:
-            below.append(np.vstack([split.below, _resampled(split.below, rng)]))
-    z_base = None
-    if base is not None:
-        z_base = base.refit(np.vstack(below), starts=_others(base))
-        z_base = np.where(np.isnan(z_base).any(axis=1, keepdims=True), base.z, z_base)
-    columns = columns_for(own, base, z_base) if own.problem.form == "distillation" else None
-    z = own.refit(np.vstack(weights), columns=columns, starts=_others(own))
+    z, columns = _fitted(own, base, found)
     log_losses = own.log_losses(z, columns)
-    lanes = 1 + _RESAMPLES
+    drawn, drawn_columns = _drawn(own, base, found, z, rng)
+    spread = own.log_losses(drawn, drawn_columns).reshape(len(found), _RESAMPLES, -1) - log_losses[:, None]
     made = []
-    for k, split in enumerate(found):
-        block = log_losses[k * lanes : (k + 1) * lanes]
-        usable = np.asarray(np.isfinite(block).all(axis=1))
-        if not usable[0] or usable.sum() < lanes / 2:
+    for split, log_loss, off in zip(found, log_losses, spread, strict=True):
+        usable = np.asarray(np.isfinite(off).all(axis=1))
+        if not np.isfinite(log_loss).all() or usable.sum() < _RESAMPLES / 2:
             continue
-        error = own.problem.target - block[0]
+        error = own.problem.target - log_loss
         scale = uncertainty.robust_scale(error[split.fitted], own.problem.laws)
-        spread = np.mean((block[usable][1:] - block[0]) ** 2, axis=0)
-        made.append(Prediction(split, error, spread + scale**2, distances(own, split.fitted, convention)))
+        variance = np.mean(off[usable] ** 2, axis=0) + scale**2
+        made.append(Prediction(split, error, variance, distances(own, split.fitted, convention)))
     return made
+
+
+def _fitted(own: Stage, base: Stage | None, found: list[Split]) -> tuple[Array, DistilledRuns | None]:
+    """Coordinates of each fold, shape (folds, p), and the columns that its own supervised law gives."""
+    columns = None
+    if own.problem.form == "distillation":
+        below = np.array([split.below for split in found if split.below is not None], dtype=np.float64)
+        z_base = None if base is None else _complete(base, base.refit(below, starts=_others(base)))
+        columns = columns_for(own, base, z_base)
+    weights = np.array([split.fitted for split in found], dtype=np.float64)
+    return own.refit(weights, columns=columns, starts=_others(own)), columns
+
+
+def _drawn(
+    own: Stage, base: Stage | None, found: list[Split], z: Array, rng: np.random.Generator
+) -> tuple[Array, DistilledRuns | None]:
+    """The same for `_RESAMPLES` resamples of each fold, fold after fold, each from its fold's optimum."""
+    columns = None
+    if own.problem.form == "distillation":
+        z_base = None
+        if base is not None:
+            below = np.vstack([_resampled(split.below, rng) for split in found if split.below is not None])
+            z_base = _complete(base, base.resampled(below, np.repeat(base.z[None], len(below), axis=0)))
+        columns = columns_for(own, base, z_base)
+    weights = np.vstack([_resampled(split.fitted, rng) for split in found])
+    return own.resampled(weights, np.repeat(z, _RESAMPLES, axis=0), columns=columns), columns
+
+
+def _complete(stage: Stage, z: Array) -> Array:
+    """z with the fit's own optimum in the rows that did not arrive."""
+    found: Array = np.where(np.isnan(z).any(axis=1, keepdims=True), stage.z, z)
+    return found
 
 
 def _resampled(fitted: Mask, rng: np.random.Generator) -> Array:

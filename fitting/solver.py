@@ -116,11 +116,13 @@ def minimise(
     weights: Array | None = None,
     penalty: Penalty | None = None,
     lanes: NDArray[np.intp] | None = None,
+    max_steps: int = _MAX_STEPS,
 ) -> Minima:
     """Minimise inside the surface's box from every row of `starts`, shape (lanes, p).
 
     `weights` multiply the runs' losses: shape (runs,), or (lanes, runs) where each lane has its own, as resamples
-    have. `lanes` numbers the rows, where they are not lanes 0, 1, ...
+    have. `lanes` numbers the rows, where they are not lanes 0, 1, ...; a lane that needs more
+    than `max_steps` has not arrived.
     """
     count = len(starts)
     own = np.arange(count) if lanes is None else lanes
@@ -138,11 +140,11 @@ def minimise(
             state = block if state is None else state.joined(block)
         assert state is not None
         state.step(surface, delta, penalty)
-        done = state.done
+        done = state.done | (state.steps >= max_steps)
         if done.any():
             at = state.at[done]
             z_all[at], value_all[at] = state.z[done], state.value[done]
-            arrived[at] = (state.steps[done] < _MAX_STEPS) | state.creeping[done]
+            arrived[at] = (state.steps[done] < max_steps) | state.creeping[done]
             if done.sum() * 4 >= len(done) or done.all():
                 state = state.kept(~done)
             else:
@@ -240,7 +242,7 @@ class _Block:
 
     @property
     def done(self) -> NDArray[np.bool_]:
-        stopped: NDArray[np.bool_] = self.idle | (self.still >= _PATIENCE) | (self.steps >= _MAX_STEPS)
+        stopped: NDArray[np.bool_] = self.idle | (self.still >= _PATIENCE)
         stopped |= (self.value <= _EXACT * self.r.shape[1]) | ~np.isfinite(self.value)
         return stopped
 

@@ -17,7 +17,11 @@ from fitting.forms import Problem
 from fitting.method import Method
 from fitting.records import RunTable
 from fitting.search import settle
+from fitting.solver import Minima
 from fitting.surfaces import DistilledRuns, SupervisedRuns
+
+_RESAMPLE_STEPS = 60
+"""After so many steps a resample within a rollout is given up: most need ten."""
 
 
 @dataclass(frozen=True)
@@ -40,29 +44,47 @@ class Stage:
 
         From the fit's optimum, or the best of that and each row of `starts`. `columns` are those of the lanes.
         """
-        problem = self.problem if columns is None else replace(self.problem, columns=columns)
         lanes = np.arange(len(weights))
-        penalty = problem.penalty(self.strength, priors=self.method.priors)
-        weighted = weights if self.weights is None else weights * self.weights
         best = np.full((len(lanes), len(self.z)), np.nan)
         lowest = np.full(len(lanes), np.inf)
-        tried = [self.z] if starts is None else [self.z, *starts]
-        for k, start in enumerate(tried):
+        for k, start in enumerate([self.z] if starts is None else [self.z, *starts]):
             # the optimum of all runs is near, any other place is not
-            minimise = solver.minimise if k == 0 else solver.graduated
-            found = minimise(
-                problem, np.repeat(start[None], len(lanes), axis=0), self.delta, weights=weighted, penalty=penalty
-            )
+            found = self._minimise(weights, columns, np.repeat(start[None], len(lanes), axis=0), graduated=k > 0)
             better = found.arrived & (found.objectives < lowest * (1 - 1e-9))
             best[better], lowest[better] = found.coordinates[better], found.objectives[better]
         lost = np.flatnonzero(~np.isfinite(lowest))
         if len(lost):
-            found = solver.graduated(
-                problem, np.repeat(self.z[None], len(lost), axis=0), self.delta, weights=weighted[lost],
-                penalty=penalty, lanes=lost,
-            )  # fmt: skip
+            again = np.repeat(self.z[None], len(lost), axis=0)
+            found = self._minimise(weights[lost], columns, again, graduated=True, lanes=lost)
             best[lost[found.arrived]] = found.coordinates[found.arrived]
         return best
+
+    def resampled(self, weights: Array, origins: Array, *, columns: DistilledRuns | None = None) -> Array:
+        """As `refit`, each row from its own origin, shape (lanes, p), and giving up early: for the spread of many."""
+        usable = np.where(np.isnan(origins).any(axis=1, keepdims=True), self.z, origins)
+        found = self._minimise(weights, columns, usable, graduated=False, max_steps=_RESAMPLE_STEPS)
+        found.coordinates[~found.arrived] = np.nan
+        return found.coordinates
+
+    def _minimise(
+        self,
+        weights: Array,
+        columns: DistilledRuns | None,
+        points: Array,
+        *,
+        graduated: bool,
+        lanes: NDArray[np.intp] | None = None,
+        **options: int,
+    ) -> Minima:
+        return (solver.graduated if graduated else solver.minimise)(
+            self.problem if columns is None else replace(self.problem, columns=columns),
+            points,
+            self.delta,
+            weights=weights if self.weights is None else weights * self.weights,
+            penalty=self.problem.penalty(self.strength, priors=self.method.priors),
+            lanes=lanes,
+            **options,
+        )
 
     def log_losses(self, z: Array, columns: SupervisedRuns | DistilledRuns | None = None) -> Array:
         """log L̂ at points z, shape (points, runs), at the runs' (or the given) columns, teachers' errors left out."""
