@@ -116,7 +116,7 @@ def minimise(
     weights: Array | None = None,
     penalty: Penalty | None = None,
     lanes: NDArray[np.intp] | None = None,
-    max_steps: int = _MAX_STEPS,
+    max_steps: int | None = None,
 ) -> Minima:
     """Minimise inside the surface's box from every row of `starts`, shape (lanes, p).
 
@@ -124,6 +124,7 @@ def minimise(
     have. `lanes` numbers the rows, where they are not lanes 0, 1, ...; a lane that needs more
     than `max_steps` has not arrived.
     """
+    max_steps = _MAX_STEPS if max_steps is None else max_steps
     count = len(starts)
     own = np.arange(count) if lanes is None else lanes
     z_all, value_all = np.clip(starts, surface.lower, surface.upper), np.full(count, np.inf)

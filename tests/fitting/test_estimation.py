@@ -394,5 +394,6 @@ def test_only_the_laws_that_exist(noisy_runs):
 
 def test_a_fit_that_arrives_nowhere_is_a_failure(noisy_runs, monkeypatch):
     monkeypatch.setattr(solver, "_MAX_STEPS", 1)
+    monkeypatch.setattr(solver, "_CREEPING", -1.0)
     with pytest.raises(FitError, match="did not converge"):
         fit_law(SupervisedLaw, noisy_runs)

@@ -36,15 +36,80 @@ def refused(answer):
 # --- fit -------------------------------------------------------------------------------------------------
 
 
-def test_fit_writes_the_law_that_it_prints(distillaw, runs_file, tmp_path, distillation_fit):
+def test_fit_writes_the_law_that_it_prints(distillaw, runs_file, tmp_path):
     out = tmp_path / "out.json"
-    answer = distillaw("fit", runs_file, "--out", out, "--json")
+    answer = distillaw("fit", runs_file, "--free", "gamma", "--free", "K", "--out", out, "--json")
     assert answer.code == 0
     assert answer.err == ""
     found = json.loads(answer.out)
     assert found == json.loads(out.read_text())
-    assert found == distillation_fit.as_dict() | {"support": found["support"], "intervals": found["intervals"],
-                                                  "supervised": found["supervised"]}  # fmt: skip
+    assert found["rollout"]["folds"]
+    assert found["diagnosis"]["directions"]
+    assert found["fixed"] == {}
+    assert found["selection"] == []
+
+
+def test_all_free_is_the_fit_of_the_library(distillaw, runs_file, distillation_fit):
+    found = json.loads(distillaw("fit", runs_file, "--free", "gamma", "--free", "K", "--json").out)
+    for part, fit in ((found, distillation_fit), (found["supervised"], distillation_fit.supervised)):
+        assert part["coefficients"] == pytest.approx(fit.coefficients, rel=1e-9)
+        assert part["id"] == fit.id
+
+
+def test_the_form_is_chosen_and_the_comparison_shown(distillaw, runs_file):
+    answer = distillaw("fit", runs_file)
+    found = json.loads(distillaw("fit", runs_file, "--json").out)
+    assert sum(candidate["chosen"] for candidate in found["selection"]) == 1
+    assert sum(candidate["chosen"] for candidate in found["supervised"]["selection"]) == 1
+    for candidate in found["selection"] + found["supervised"]["selection"]:
+        assert candidate["name"] in answer.out
+    assert "rollout error" in answer.out
+    assert "Beyond the runs, for every e-fold of compute" in answer.out
+
+
+def test_draws_pictures_and_options(distillaw, runs_file, tmp_path):
+    out, pictures = tmp_path / "law.json", tmp_path / "pictures"
+    answer = distillaw(
+        "fit", runs_file, "--fix", "gamma=1", "--bootstrap", "20", "--loss", "l2", "--no-priors", "--exact-teachers",
+        "--out", out, "--plot", pictures,
+    )  # fmt: skip
+    assert answer.code == 0
+    found = json.loads(out.read_text())
+    assert found["draws"]["count"] == found["supervised"]["draws"]["count"] <= 20
+    assert found["method"]["loss"] == "l2"
+    assert found["prior_strength"] == found["teacher_spread"] == 0
+    assert found["huber_delta"] is None
+    assert "bootstrap" in answer.out
+    for name in ("residuals", "isoflop", "predicted", "profiles", "draws"):
+        assert (pictures / f"{name}.png").stat().st_size > 1000
+        assert f"{name}.png" in answer.out
+
+
+def test_the_papers_own_procedure(distillaw, runs_file, monkeypatch):
+    """A thinned grid of starts; the whole one takes a minute for the supervised law alone."""
+    from fitting import procedure_grid
+
+    whole = procedure_grid.starting_points
+    monkeypatch.setattr("fitting.procedure.starting_points", lambda form, starts: whole(form, 40))
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    arguments = ("fit", runs_file, "--form", "supervised", "--procedure", "busbridge2025", "--bootstrap", "4", "--json")
+    found = json.loads(distillaw(*arguments).out)
+    assert found["huber_delta"] == 1e-4
+    assert found["draws"]["count"] == 4
+    assert [doubt["code"] for doubt in found["warnings"]][0] == "published-procedure"
+    err = refused(distillaw(*arguments, "--loss", "lad", "--fix", "gamma=1"))
+    assert "--loss: the paper's own procedure leaves no choice of it" in err
+    assert "--fix: the paper's" in err
+    assert "there is busbridge2025, not 'kaplan'" in refused(distillaw("fit", runs_file, "--procedure", "kaplan"))
+
+
+def test_a_fit_reads_well_in_a_notebook(distillation_fit):
+    text = distillation_fit.report()
+    assert text.startswith("The distillation law fits 448 distilled runs")
+    assert "warning: " in text
+    html = distillation_fit._repr_html_()
+    assert html.startswith("<pre>")
+    assert "The distillation law fits 448 distilled runs" in html
 
 
 def test_fit_answers_first_and_ends_with_the_next_command(distillaw, runs_file, tmp_path):
@@ -94,12 +159,14 @@ def test_fit_reads_other_peoples_columns(distillaw, public_runs):
 def test_fit_says_everything_wrong_with_the_flags_at_once(distillaw, tmp_path):
     answer = distillaw(
         "fit", tmp_path / "none.csv", "--form", "both", "--fix", "gamma", "--huber-delta", "0", "--supervised",
-        "busbridge", "--map", "loss", "--convention", "7ND", "--out", tmp_path / "no" / "law.json",
+        "busbridge", "--map", "loss", "--convention", "7ND", "--out", tmp_path / "no" / "law.json", "--loss", "l3",
+        "--bootstrap", "1", "--free", "gama", "--plot", tmp_path / "no" / "pictures",
     )  # fmt: skip
     err = refused(answer)
-    for flag in ("--form", "--fix gamma", "--huber-delta", "--supervised", "--map loss", "--convention", "--out"):
+    flags = ("--form", "--fix gamma", "--huber-delta", "--supervised", "--map loss", "--convention", "--out", "--loss")
+    for flag in (*flags, "--bootstrap", "--free gama: must be one of gamma", "--plot"):
         assert flag in err
-    assert len(err.splitlines()) == 8
+    assert len(err.splitlines()) == 12
 
 
 @pytest.mark.parametrize(
@@ -121,6 +188,7 @@ def test_a_fit_that_fails_exits_with_3(distillaw, runs_file, monkeypatch):
     from fitting import solver
 
     monkeypatch.setattr(solver, "_MAX_STEPS", 1)
+    monkeypatch.setattr(solver, "_CREEPING", -1.0)
     answer = distillaw("fit", runs_file)
     assert answer.code == 3
     assert "did not converge" in answer.err
