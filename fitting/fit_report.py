@@ -131,20 +131,22 @@ def _show_diagnosis(diagnosis: Diagnosis, fit: Fit, screen: Console) -> None:
     terminal.show_table(screen, grid)
     if diagnosis.worst:
         screen.print("Missed most: " + ", ".join(f"{name} ({miss:+.1%})" for name, miss in diagnosis.worst))
-    for name, (low, high) in diagnosis.profiles.items():
-        ends = f"{'below' if low is None else f'{low:.4g} to'} {'beyond' if high is None else f'{high:.4g}'}"
-        if low is None and high is None:
-            ends = "anything in the box"
-        elif low is None:
-            ends = f"up to {high:.4g}"
-        elif high is None:
-            ends = f"from {low:.4g}"
-        screen.print(f"Profile of {name}: {ends} (90 %)")
+    for name, ends in diagnosis.profiles.items():
+        told = f"; {words.gamma_words(ends)}" if name == "gamma" else ""
+        screen.print(f"Profile of {name} (90 %): {_span(*ends)}{told}")
     if diagnosis.directions:
         screen.print(words.describe(diagnosis.directions[0], fit.form))
     if diagnosis.next_run:
-        screen.print(f"Would tell most: {diagnosis.next_run}")
+        screen.print(f"What to run next: {diagnosis.next_run}.")
     screen.print()
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return "any value that was searched"
+    if low is None:
+        return f"up to {high:.4g}"
+    return f"from {low:.4g}" if high is None else f"{low:.4g} to {high:.4g}"
 
 
 def _next(fit: Fit, runs: str, out: str | None) -> str:
