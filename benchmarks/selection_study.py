@@ -5,7 +5,8 @@ budgets, k = 1 to 4; the forms "gamma = 1" and "gamma free" are fitted to the ru
 them from the folds of those runs alone. What it costs is the mean |L̂/L - 1| on the runs above. The cuts are few and
 alike (five validation sets share the same models), so small differences between rules mean nothing.
 
-Then runs made up of laws with gamma = 0.452 and gamma = 1: how often each rule finds the form that made them.
+Then runs made up of laws with gamma = 0.452 and gamma = 1: how often each rule finds the form that made them. Last,
+distilled runs with and without an effect of the teacher beside its L_T: how often `fitting.terms` finds it.
 """
 
 import argparse
@@ -18,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fitting import rollout, selection
+from fitting import rollout, selection, terms
 from fitting.errors import InputError
-from fitting.estimation import fit_law
+from fitting.estimation import fit_distillation, fit_law
 from fitting.flops import BUSBRIDGE2025, SIX_ND, SIX_ND_TOTAL
 from fitting.laws import SupervisedLaw
-from fitting.published import BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
+from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
 from fitting.records import RunRecord, RunTable
 
 PUBLIC_RUNS = Path(__file__).resolve().parents[2] / "shared" / "data" / "public-runs"
@@ -197,6 +198,68 @@ def row(name: str, took: Array, error: Array, plain: Array) -> None:
     )
 
 
+EFFECTS = {
+    "none": {},
+    "none, L_T off by 0.4%": {"measured": 0.004},
+    "none, 20 tokens per teacher parameter": {"ratios": (20.0,)},
+    "N_T^0.005": {"size": 0.005},
+    "M_T^0.005": {"ratio": 0.005},
+    "L_T 1% higher": {"offset": 0.01},
+    "N_T^0.01, 20 tokens per teacher parameter": {"size": 0.01, "ratios": (20.0,)},
+}
+
+
+def distilled(
+    seed: int,
+    *,
+    size: float = 0.0,
+    ratio: float = 0.0,
+    offset: float = 0.0,
+    measured: float = 0.0,
+    ratios: tuple[float, ...] = (20.0, 80.0, 320.0),
+) -> RunTable:
+    """40 supervised and 375 (or 125) distilled runs; students' losses depend on N_T^`size` and M_T^`ratio`."""
+    law, rng = BUSBRIDGE2025_FIGURES_LAW, np.random.default_rng(seed)
+    assert law.distillation is not None
+    students, records = np.geomspace(143e6, 7.75e9, 5), []
+
+    def add(kind: str, N: float, D: float, loss: float, **others: object) -> None:
+        noisy = float(loss * np.exp(NOISE * rng.normal()))
+        records.append(RunRecord(f"{len(records)}", kind, float(N), float(D), noisy, **others))
+
+    for N in students:
+        for D in np.geomspace(4e9, 512e9, 8):
+            add("supervised", N, D, law.supervised.loss(N, D))
+    for N_T in (198e6, 546e6, 1.82e9, 4.82e9, 7.75e9):
+        for M_T in ratios:
+            L_T = float(law.supervised.loss(N_T, M_T * N_T))
+            seen = L_T * float(np.exp(measured * rng.normal()))
+            teacher = {"teacher_id": f"{N_T:g} {M_T:g}", "teacher_N": N_T, "teacher_D": M_T * N_T, "teacher_loss": seen}
+            for N in students:
+                for D in np.geomspace(4e9, 512e9, 5):
+                    loss = law.distillation.loss(N, D, L_T * np.exp(offset)) * (N_T / 1e9) ** size * (M_T / 80) ** ratio
+                    add("distillation", N, D, loss, **teacher)
+    return RunTable(tuple(records), BUSBRIDGE2025)
+
+
+def show_terms(seeds: int) -> None:
+    """How often each term is taken, by what is really there."""
+    print(f"\nTerms beside the distillation law, {seeds} tables each: how often taken, and the median slope")
+    for label, options in EFFECTS.items():
+        found: dict[str, list[terms.Term]] = {}
+        for seed in range(seeds):
+            table = distilled(seed, **options)
+            fit = fit_distillation(table, fit_law(SupervisedLaw, table), fixed={"gamma": 1.0}, limit_form=True)
+            for term in terms.terms(fit, table):
+                found.setdefault(term.name, []).append(term)
+        told = [
+            f"{name} {sum(term.taken for term in tried)} ({np.median([term.slope for term in tried]):+.4f}, at best "
+            f"{max(1 - term.error_with / term.error_without for term in tried):.0%} less error)"
+            for name, tried in found.items()
+        ]
+        print(f"{label:42} {', '.join(told)}")
+
+
 def main() -> None:
     """Print the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -217,6 +280,7 @@ def main() -> None:
             pairs = [simulated(law, sizes, seed) for seed in range(arguments.seeds)]
             made = [case("simulated", truth, *pair) for pair in pairs]
             show([found for found in made if found is not None])
+    show_terms(arguments.seeds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Every fold of a rollout fitted once, for comparing forms and terms: what intervals need besides is left out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,28 @@ class Folds:
             log_ratio=self.columns.log_ratio + _STEP,
         )
         found: Array = (self.own.log_losses(self.z, moved) - self.own.log_losses(self.z, self.columns)) / _STEP
+        return found
+
+    def alone(self, k: int) -> DistilledRuns | None:
+        """The columns of one fold, shape (runs,) each."""
+        if self.columns is None:
+            return None
+        return DistilledRuns(*(column if column.ndim == 1 else column[k] for column in self.columns))
+
+    def with_term(self, k: int, term: Array) -> Array:
+        """log L̂ - log L, shape (runs,), of fold k fitted again with `term`, shape (runs,), added to log L̂."""
+        problem = replace(self.own.problem, target=self.own.problem.target - term)
+        stage = replace(self.own, problem=problem, z=self.z[k])
+        columns = self.alone(k)
+        z = stage.refit(self.splits[k].fitted[None].astype(np.float64), columns=columns)
+        found: Array = stage.log_losses(z, columns)[0] - problem.target
+        return found
+
+    def tangent(self, k: int) -> Array:
+        """Derivatives of log L̂ by the law's coordinates at fold k, shape (p, runs)."""
+        columns = self.alone(k)
+        problem = self.own.problem if columns is None else replace(self.own.problem, columns=columns)
+        found: Array = problem.linearised(self.z[k][None], np.zeros(1, dtype=np.intp))[1][0, : problem.laws]
         return found
 
 

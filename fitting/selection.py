@@ -11,15 +11,14 @@ from math import comb
 import numpy as np
 
 from fitting import estimation, evidence, folds, rollout
+from fitting.coordinates import Array
 from fitting.errors import DistillawError, FitError, InputError
 from fitting.findings import Candidate
 from fitting.fit import COEFFICIENTS, Doubt, Fit
 from fitting.laws import SupervisedLaw
 from fitting.method import Method
+from fitting.progress import Progress
 from fitting.records import RunTable
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many steps are done and how many there are."""
 
 MARGIN = 0.2
 """How much lower, relatively, a larger form's rollout error must be than that of the form it replaces.
@@ -42,8 +41,9 @@ TRIFLE = 1e-5
 
 @dataclass(frozen=True)
 class Form:
-    """One form of a law: its name, the coefficients that it holds, and whether K is taken to infinity."""
+    """One form of a law (a key of `COEFFICIENTS`): its name, the coefficients it holds, whether K is infinite."""
 
+    law: str
     name: str
     fixed: Mapping[str, float]
     limit: bool = False
@@ -64,8 +64,7 @@ class Trial:
     @property
     def free(self) -> int:
         """How many coefficients the form leaves free."""
-        assert self.fit is not None
-        return len(COEFFICIENTS[self.fit.form]) - len(self.form.fixed) - self.form.limit
+        return len(COEFFICIENTS[self.form.law]) - len(self.form.fixed) - self.form.limit
 
 
 def fitted(
@@ -140,17 +139,18 @@ def supervised_forms(fixed: Mapping[str, float], free: Sequence[str] = ()) -> li
 
     gamma = 1 is the law of Hoffmann et al. (arXiv 2203.15556).
     """
-    return [Form(name, held) for name, held in _gammas("gamma", fixed, free)]
+    return [Form("supervised", name, held) for name, held in _gammas("gamma", fixed, free)]
 
 
 def distillation_forms(fixed: Mapping[str, float], free: Sequence[str] = ()) -> list[Form]:
     """The forms of Eq 8 (arXiv 2502.08606) that are left to choose from, the simplest first; K = c1 f1."""
     gammas = _gammas("gamma'", fixed, free)
+    law = "distillation"
     held = [f"{name} = {fixed[name]:g}" for name in ("c1", "d1") if name in fixed]
     if held:
-        return [Form(f"{name}, {', '.join(held)}", own) for name, own in gammas]
-    limits = [Form(f"{name}, K infinite", own, limit=True) for name, own in gammas]
-    whole = [Form(f"{name}, K free", own) for name, own in gammas]
+        return [Form(law, f"{name}, {', '.join(held)}", own) for name, own in gammas]
+    limits = [Form(law, f"{name}, K infinite", own, limit=True) for name, own in gammas]
+    whole = [Form(law, f"{name}, K free", own) for name, own in gammas]
     if "K" in free:
         return whole
     return limits + whole
@@ -215,12 +215,17 @@ def choose(trials: Sequence[Trial]) -> int:
 
 
 def _better(larger: Trial, smaller: Trial, common: Sequence[tuple[str, str]]) -> bool:
-    if not common:
-        return False
     new, old = (np.array([tried.errors[fold] for fold in common]) for tried in (larger, smaller))
-    wins, count = int((new < old).sum()), len(common)
+    return better(new, old, MARGIN)
+
+
+def better(new: Array, old: Array, margin: float) -> bool:
+    """Whether errors on the same folds, shape (folds,), are lower by a margin and more often than by chance."""
+    wins, count = int((new < old).sum()), len(new)
     chance = sum(comb(count, k) for k in range(wins, count + 1)) / 2**count
-    return bool(chance <= CHANCE and new.mean() <= (1 - MARGIN) * old.mean() and new.mean() < old.mean() - TRIFLE)
+    if chance > CHANCE:
+        return False
+    return bool(new.mean() <= (1 - margin) * old.mean() and new.mean() < old.mean() - TRIFLE)
 
 
 def candidates(trials: Sequence[Trial], chosen: int) -> tuple[Candidate, ...]:
@@ -245,7 +250,9 @@ def _selected(
         tell(0)
         found = fit(forms[0])
         tell(1)
-        return replace(found, rollout=rollout.rollout(found, table))
+        found = replace(found, rollout=rollout.rollout(found, table))
+        tell(2)
+        return found
     trials = []
     for k, form in enumerate(forms):
         tell(k)
@@ -258,6 +265,12 @@ def _selected(
     if trials[best].errors:
         rolled = rollout.rollout(chosen, table)
     else:
-        why = f"too few runs to hold any of them out: the simplest form of the {what} was taken untested"
-        doubts += (Doubt("form-not-tested", f"{why} ({forms[best].name})"),)
+        doubts += (untested(what, forms[best]),)
+    tell(len(forms) + 1)
     return replace(chosen, rollout=rolled, selection=candidates(trials, best), warnings=doubts)
+
+
+def untested(what: str, form: Form) -> Doubt:
+    """The doubt about a form that no fold was there to choose."""
+    why = f"too few runs to hold any of them out: the simplest form of the {what} was taken untested"
+    return Doubt("form-not-tested", f"{why} ({form.name})")
