@@ -72,6 +72,8 @@ def write(fit: Fit, table: RunTable, folder: Path, formats: Sequence[str] = ("pn
                 if figure is None:
                     continue
                 _caption(figure, fit)
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # drawing again would move things: every format gets this layout
                 for suffix in formats:
                     path = folder / f"{name}.{suffix}"
                     figure.savefig(path, metadata=_UNDATED[suffix])
