@@ -131,9 +131,9 @@ def _show_diagnosis(diagnosis: Diagnosis, fit: Fit, screen: Console) -> None:
     terminal.show_table(screen, grid)
     if diagnosis.worst:
         screen.print("Missed most: " + ", ".join(f"{name} ({miss:+.1%})" for name, miss in diagnosis.worst))
-    for name, ends in diagnosis.profiles.items():
-        told = f"; {words.gamma_words(ends)}" if name == "gamma" else ""
-        screen.print(f"Profile of {name} (90 %): {_span(*ends)}{told}")
+    for name, within in diagnosis.profiles.items():
+        told = f"; {words.gamma_words(within)}" if name == "gamma" else ""
+        screen.print(f"Profile of {name} (90 %): {_span(*within)}{told}")
     if diagnosis.directions:
         screen.print(words.describe(diagnosis.directions[0], fit.form))
     if diagnosis.next_run:
