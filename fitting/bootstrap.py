@@ -10,8 +10,9 @@ from fitting.coordinates import Array
 from fitting.errors import FitError, InputError
 from fitting.findings import Draws
 from fitting.fit import COEFFICIENTS, Fit
+from fitting.laws import SupervisedLaw
 from fitting.records import RunTable
-from fitting.stages import Stage, columns_for, stage_of, teachers
+from fitting.stages import Stage, base_of, columns_for, stage_of, teachers
 from fitting.surfaces import DistilledRuns
 
 Progress = Callable[[int, int], None]
@@ -46,18 +47,21 @@ def with_draws(fit: Fit, table: RunTable, resamples: int, *, progress: Progress 
     own = stage_of(fit, table)
     if own is None:
         raise InputError(f"the law {fit.id!r} was given, not fitted: there are no runs to resample")
-    base = None if fit.supervised is None else stage_of(fit.supervised, table)
+    base = base_of(fit, table)
     rng = np.random.default_rng([own.method.seed, 1])
     drawn = draw(own, base, resamples, rng)
+    borrowed = None
+    if base is None and fit.supervised is not None and fit.supervised.draws is not None:
+        borrowed = _borrowed(fit.supervised, resamples, rng)
     z_base, z = [], []
     for start in range(0, resamples, _AT_ONCE):
         block = slice(start, min(start + _AT_ONCE, resamples))
-        found = refit(own, base, fit, drawn, block, rng)
+        found = refit(own, base, drawn, block, borrowed)
         z_base.append(found[0])
         z.append(found[1])
         if progress is not None:
             progress(block.stop, resamples)
-    return _with(fit, own, base, np.concatenate(z), np.concatenate(z_base), drawn.unit, resamples)
+    return _with(fit, own, base, np.concatenate(z), np.concatenate(z_base), drawn.unit, resamples, borrowed)
 
 
 def draw(own: Stage, base: Stage | None, count: int, rng: np.random.Generator) -> Resamples:
@@ -74,7 +78,7 @@ def draw(own: Stage, base: Stage | None, count: int, rng: np.random.Generator) -
 
 
 def refit(
-    own: Stage, base: Stage | None, fit: Fit, drawn: Resamples, block: slice, rng: np.random.Generator
+    own: Stage, base: Stage | None, drawn: Resamples, block: slice, borrowed: Draws | None = None
 ) -> tuple[Array, Array]:
     """Coordinates of both stages on some of the resamples, NaN where a fit did not arrive: (supervised, own)."""
     if own.problem.form == "supervised":
@@ -89,10 +93,27 @@ def refit(
     lost = np.asarray(np.isnan(z_base).any(axis=1))
     log_teacher = None if drawn.log_teacher is None else drawn.log_teacher[block]
     usable = None if base is None else np.where(lost[:, None], base.z, z_base)
-    columns = columns_for(own, base, usable, log_teacher)
+    columns = columns_for(own, base, usable, log_teacher, _log_alone(own, borrowed, block))
     z = own.refit(weights, columns=columns)
     z[lost] = np.nan
     return z_base, z
+
+
+def _borrowed(below: Fit, count: int, rng: np.random.Generator) -> Draws:
+    """`count` draws of a supervised law that comes with draws of its own, taken at random."""
+    assert below.draws is not None
+    at = rng.integers(len(below.draws), size=count)
+    found = {name: values[at] for name, values in below.draws.coefficients.items()}
+    return Draws(found, below.draws.unit, below.draws.asked)
+
+
+def _log_alone(own: Stage, borrowed: Draws | None, block: slice) -> Array | None:
+    """log L̃_S of the distilled runs by each borrowed draw, shape (lanes, runs)."""
+    if borrowed is None:
+        return None
+    law = SupervisedLaw(**{name: values[block, None] for name, values in borrowed.coefficients.items()})
+    found: Array = np.log(law.loss(own.runs.column("N"), own.runs.column("D")))
+    return found
 
 
 def clusters(stage: Stage) -> tuple[NDArray[np.intp], str]:
@@ -123,16 +144,31 @@ def _multiplicities(stage: Stage, count: int, rng: np.random.Generator) -> tuple
     return drawn[:, cluster].astype(float), unit
 
 
-def _with(fit: Fit, own: Stage, base: Stage | None, z: Array, z_base: Array, unit: str, asked: int) -> Fit:
+def _with(
+    fit: Fit,
+    own: Stage,
+    base: Stage | None,
+    z: Array,
+    z_base: Array,
+    unit: str,
+    asked: int,
+    borrowed: Draws | None,
+) -> Fit:
     kept = np.isfinite(z).all(axis=1) & np.isfinite(z_base).all(axis=1)
     if kept.mean() < _FEWEST:
         raise FitError(
             f"only {kept.sum()} of {asked} resamples converged: these runs do not carry the law; run distillaw check"
         )
     found = _redrawn(fit, own, z[kept], unit, asked)
-    if base is None or fit.supervised is None:
+    below = fit.supervised
+    if below is None:
         return found
-    return replace(found, supervised=_redrawn(fit.supervised, base, z_base[kept], unit, asked))
+    if base is not None:
+        return replace(found, supervised=_redrawn(below, base, z_base[kept], unit, asked))
+    if borrowed is not None:
+        chosen = {name: values[kept] for name, values in borrowed.coefficients.items()}
+        return replace(found, supervised=replace(below, draws=replace(borrowed, coefficients=chosen)))
+    return found
 
 
 def _redrawn(fit: Fit, stage: Stage, z: Array, unit: str, asked: int) -> Fit:

@@ -9,7 +9,7 @@ from fitting.coordinates import Array
 from fitting.fit import Fit
 from fitting.records import RunTable
 from fitting.rollout import Split
-from fitting.stages import Stage, columns_for, stage_of
+from fitting.stages import Stage, base_of, columns_for, stage_of
 from fitting.surfaces import DistilledRuns
 
 _STARTS = 4
@@ -75,7 +75,7 @@ def fitted(fit: Fit, table: RunTable) -> Folds | None:
     own = stage_of(fit, table)
     if own is None:
         return None
-    base = None if fit.supervised is None else stage_of(fit.supervised, table)
+    base = base_of(fit, table)
     splits = rollout.splits(own, base, fit.convention)
     if not splits:
         return None

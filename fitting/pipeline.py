@@ -9,6 +9,7 @@ from fitting.fit import Fit
 from fitting.method import Method
 from fitting.progress import Progress, silent
 from fitting.records import RunTable
+from fitting.stages import fitted_to
 
 
 def fit_runs(
@@ -42,6 +43,6 @@ def fit_runs(
 
 def _diagnosed(fit: Fit, table: RunTable) -> Fit:
     below = fit.supervised
-    if below is not None and below.status != "given" and below.table_sha256 == table.sha256:
+    if below is not None and fitted_to(below, table):
         fit = replace(fit, supervised=replace(below, diagnosis=diagnosis.diagnose(below, table)))
     return replace(fit, diagnosis=diagnosis.diagnose(fit, table))

@@ -20,7 +20,7 @@ from fitting.plots_axes import parts, size_bar
 from fitting.plots_law import bands, profile, profile_keys, profile_label, teacher_bands
 from fitting.plots_runs import errors, held_out, isoflop, predicted, residuals, students
 from fitting.records import RunTable
-from fitting.stages import stage_of
+from fitting.stages import fitted_to, stage_of
 
 __all__ = [
     "STYLE",
@@ -61,7 +61,7 @@ def write(fit: Fit, table: RunTable, folder: Path, formats: Sequence[str] = ("pn
     unknown = [name for name in formats if name not in _UNDATED]
     if unknown:
         raise InputError(f"pictures: {', '.join(unknown)}: the formats are {', '.join(_UNDATED)}")
-    if fit.table_sha256 != table.sha256:
+    if not fitted_to(fit, table):
         raise InputError(f"the fit {fit.id!r} was not made from this table: their hashes differ")
     written = []
     try:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fitting import units
 from fitting.fit import Fit
 from fitting.records import RunTable
+from fitting.stages import fitted_to
 
 Array = NDArray[np.float64]
 
@@ -52,7 +53,7 @@ class Observed:
 def parts(fit: Fit, table: RunTable) -> list[Fit]:
     """The laws of a fit that were fitted to this table's runs, the supervised one first."""
     below = fit.supervised
-    own = below is not None and below.status != "given" and below.table_sha256 == table.sha256
+    own = below is not None and fitted_to(below, table)
     return [below, fit] if below is not None and own else [fit]
 
 

@@ -18,7 +18,7 @@ from fitting.findings import Fold, Rollout
 from fitting.fit import Fit
 from fitting.flops import Convention
 from fitting.records import RunTable
-from fitting.stages import Stage, columns_for, stage_of, teachers
+from fitting.stages import Stage, base_of, columns_for, stage_of, teachers
 from fitting.surfaces import DistilledRuns
 from fitting.units import flops
 
@@ -208,7 +208,7 @@ def rollout(fit: Fit, table: RunTable, level: float = LEVEL) -> Rollout | None:
     own = stage_of(fit, table)
     if own is None:
         return None
-    base = None if fit.supervised is None else stage_of(fit.supervised, table)
+    base = base_of(fit, table)
     found = predictions(own, base, fit.convention, splits(own, base, fit.convention))
     largest = float(_compute(own.runs, fit.convention).max())
     return summary(found, largest, level) if found else None

@@ -132,6 +132,20 @@ def teachers(runs: RunTable) -> NDArray[np.intp]:
     return np.unique(keys, return_inverse=True)[1].astype(np.intp)
 
 
+def fitted_to(fit: Fit, table: RunTable) -> bool:
+    """Whether a fit was made from this table, or from its runs of the fit's kind alone."""
+    if fit.status == "given" or fit.method is None:
+        return False
+    kind = table.supervised() if fit.form == "supervised" else table.distillation()
+    return fit.table_sha256 in (table.sha256, kind.sha256)
+
+
+def base_of(fit: Fit, table: RunTable) -> Stage | None:
+    """The stage under a distillation fit; None where its supervised law was not fitted to this table."""
+    below = fit.supervised
+    return stage_of(below, table) if below is not None and fitted_to(below, table) else None
+
+
 def stage_of(fit: Fit, table: RunTable) -> Stage | None:
     """The stage that `fit` came from; None for a law that was given rather than fitted to this table.
 
@@ -139,7 +153,7 @@ def stage_of(fit: Fit, table: RunTable) -> Stage | None:
     """
     if fit.status == "given" or fit.method is None:
         return None
-    if fit.table_sha256 != table.sha256:
+    if not fitted_to(fit, table):
         raise InputError(f"the fit {fit.id!r} was not made from this table: their hashes differ")
     fixed = dict(fit.fixed)
     if fit.form == "supervised":
@@ -165,17 +179,22 @@ def stage_of(fit: Fit, table: RunTable) -> Stage | None:
 
 
 def columns_for(
-    stage: Stage, base: Stage | None, z_base: Array | None, log_teacher: Array | None = None
+    stage: Stage,
+    base: Stage | None,
+    z_base: Array | None,
+    log_teacher: Array | None = None,
+    log_alone: Array | None = None,
 ) -> DistilledRuns:
     """The columns of distilled runs for lanes that each have their own supervised law, and their own log L_T.
 
-    `z_base` are the lanes' coordinates in the supervised stage `base`; without them L̃_S is the fit's own.
-    `log_teacher` has shape (lanes, runs).
+    `z_base` are the lanes' coordinates in the supervised stage `base`; without them log L̃_S
+    is `log_alone`, or the fit's own. `log_teacher` and `log_alone` have shape (lanes, runs).
     """
     own = stage.problem.columns
     assert isinstance(own, DistilledRuns)
     centre = own.log_teacher - own.teacher
-    log_alone = own.log_teacher - own.log_ratio
+    if log_alone is None:
+        log_alone = own.log_teacher - own.log_ratio
     if base is not None and z_base is not None:
         log_alone = base.log_losses(z_base, _seen_from(base, stage.runs))
     at = own.log_teacher if log_teacher is None else log_teacher

@@ -123,6 +123,26 @@ def test_a_given_law_underneath_is_held(noisy_runs):
     assert found.predict(1e9, 1e11, 2.2, interval=0.9).low < found.predict(1e9, 1e11, 2.2)
 
 
+def test_stages_fitted_to_the_table_and_to_its_parts_are_one(noisy_runs):
+    """`fit_law(SupervisedLaw, table.supervised())`, then `fit_distillation(table, that)`: resampled together."""
+    below = fit_law(SupervisedLaw, noisy_runs.supervised())
+    fit = with_draws(fit_distillation(noisy_runs, below), noisy_runs, 10)
+    assert fit.supervised.draws is not None
+    assert rollout(fit, noisy_runs) is not None
+
+
+def test_a_law_from_another_table_lends_its_draws(simulated, noisy_runs):
+    from fitting.published import BUSBRIDGE2025_FIGURES_LAW
+
+    other = simulated(BUSBRIDGE2025_FIGURES_LAW, 0.004, 8, distilled=False)
+    below = with_draws(fit_law(SupervisedLaw, other), other, 30)
+    fit = with_draws(fit_distillation(noisy_runs, below), noisy_runs, 12)
+    lent, own = fit.supervised.draws.coefficients["E"], below.draws.coefficients["E"]
+    assert len(lent) == len(fit.draws)
+    assert set(lent) <= set(own)
+    assert np.isfinite(fit.predict(1e9, 1e11, 2.2, interval=0.9).high)
+
+
 def test_a_fit_with_draws_comes_back_exactly(drawn, two_stages, tmp_path):
     for fit in (drawn, two_stages):
         fit.to_json(tmp_path / "fit.json")

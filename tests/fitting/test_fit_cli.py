@@ -96,7 +96,7 @@ def test_the_papers_own_procedure(distillaw, runs_file, monkeypatch):
     found = json.loads(distillaw(*arguments).out)
     assert found["huber_delta"] == 1e-4
     assert found["draws"]["count"] == 4
-    assert [doubt["code"] for doubt in found["warnings"]][0] == "published-procedure"
+    assert found["warnings"][0]["code"] == "published-procedure"
     err = refused(distillaw(*arguments, "--loss", "lad", "--fix", "gamma=1"))
     assert "--loss: the paper's own procedure leaves no choice of it" in err
     assert "--fix: the paper's" in err
