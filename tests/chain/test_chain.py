@@ -65,7 +65,7 @@ def test_the_runs_show_what_training_does(inside):
 
 def test_the_fit_describes_its_runs(inside):
     found = json.loads(Path("law.json").read_text())
-    assert found["schema"] == "distillaw/fit/1"
+    assert found["schema"] == "distillaw/fit/2"
     assert found["form"] == "distillation"
     assert found["supervised"]["form"] == "supervised"
     assert found["coefficients"]["gamma"] == 1
