@@ -114,6 +114,11 @@ def all_free(runs: RunTable, law: DistillationLaw) -> Fit:
     return fit_distillation(runs, fit_law(SupervisedLaw, runs))
 
 
+def exact_teachers(runs: RunTable, law: DistillationLaw) -> Fit:
+    """All coefficients free, weak priors, the teachers' losses without errors of their own."""
+    return fit_distillation(runs, fit_law(SupervisedLaw, runs), method=Method(teacher_errors=False))
+
+
 def no_priors(runs: RunTable, law: DistillationLaw) -> Fit:
     """All coefficients free, nothing else."""
     return fit_distillation(runs, fit_law(SupervisedLaw, runs), method=Method(priors=False, teacher_errors=False))
@@ -122,6 +127,7 @@ def no_priors(runs: RunTable, law: DistillationLaw) -> Fit:
 WAYS: dict[str, Callable[[RunTable, DistillationLaw], Fit]] = {
     "as distillaw fit": chosen,
     "all nine free": all_free,
+    "L_T taken as exact": exact_teachers,
     "without priors": no_priors,
     "from the truth": from_truth,
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from fitting import bootstrap, diagnosis, published_procedure, selection
+from fitting import bootstrap, diagnosis, published_procedure, selection, terms
 from fitting.fit import Fit
 from fitting.method import Method
 from fitting.progress import Progress, silent
@@ -35,6 +35,7 @@ def fit_runs(
     found = selection.fitted(
         table, form=form, fixed=fixed, supervised=supervised, method=method, free=free, progress=progress
     )
+    progress("diagnosis", 0, 1)
     found = _diagnosed(found, table)
     if resamples:
         found = bootstrap.with_draws(found, table, resamples, progress=partial(progress, "resamples"))
@@ -45,4 +46,5 @@ def _diagnosed(fit: Fit, table: RunTable) -> Fit:
     below = fit.supervised
     if below is not None and fitted_to(below, table):
         fit = replace(fit, supervised=replace(below, diagnosis=diagnosis.diagnose(below, table)))
-    return replace(fit, diagnosis=diagnosis.diagnose(fit, table))
+    missing = terms.doubts(terms.terms(fit, table))
+    return replace(fit, diagnosis=diagnosis.diagnose(fit, table), warnings=(*fit.warnings, *missing))

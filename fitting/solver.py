@@ -125,6 +125,7 @@ def minimise(
     than `max_steps` has not arrived.
     """
     max_steps = _MAX_STEPS if max_steps is None else max_steps
+    weights = None if weights is None else np.asarray(weights, dtype=float)  # counts as integers cost twice the time
     count = len(starts)
     own = np.arange(count) if lanes is None else lanes
     z_all, value_all = np.clip(starts, surface.lower, surface.upper), np.full(count, np.inf)
