@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench clean
+.PHONY: help setup demo test lint types bench rivals clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -44,8 +44,12 @@ lint: $(STAMP)  ## Check style and architecture
 types: $(STAMP)  ## Check types
 	@$(BIN)/mypy
 
-bench: $(STAMP)  ## Run the benchmarks
+bench: $(STAMP)  ## Run the benchmarks; rivals that are not installed are named (see rivals)
 	@$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,max,rounds
+	@$(BIN)/python benchmarks/compare_fits.py
+
+rivals: $(STAMP)  ## Install what the benchmarks compare with
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[bench]'
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks

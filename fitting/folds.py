@@ -4,15 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fitting import rollout, starts
+from fitting import rollout
 from fitting.coordinates import Array
 from fitting.fit import Fit
 from fitting.records import RunTable
 from fitting.rollout import Split
-from fitting.stages import Stage, base_of, columns_for, stage_of
+from fitting.stages import Stage, base_of, stage_of
 from fitting.surfaces import DistilledRuns
 
-_STARTS = 4
 _STEP = 1e-4
 """Of log L_T, for the derivative by it."""
 
@@ -79,16 +78,8 @@ def fitted(fit: Fit, table: RunTable) -> Folds | None:
     splits = rollout.splits(own, base, fit.convention)
     if not splits:
         return None
-    columns = None
-    if own.problem.form == "distillation":
-        below = [split.below for split in splits if split.below is not None]
-        z_base = None
-        if base is not None:
-            z_base = base.refit(np.array(below, dtype=np.float64), starts=_others(base))
-            z_base = np.where(np.isnan(z_base).any(axis=1, keepdims=True), base.z, z_base)
-        columns = columns_for(own, base, z_base)
-    fitted = np.array([split.fitted for split in splits], dtype=np.float64)
-    return Folds(own, splits, own.refit(fitted, columns=columns, starts=_others(own)), columns)
+    z, columns = rollout.fit_folds(own, base, splits)
+    return Folds(own, splits, z, columns)
 
 
 def errors(fit: Fit, table: RunTable) -> dict[tuple[str, str], float]:
@@ -102,8 +93,3 @@ def errors(fit: Fit, table: RunTable) -> dict[tuple[str, str], float]:
         for split, row in zip(found.splits, missed, strict=True)
     }
     return {key: mean for key, mean in means.items() if np.isfinite(mean)}
-
-
-def _others(stage: Stage) -> Array:
-    """Starts beside the full fit's optimum, the best projections first."""
-    return starts.starts(stage.problem, _STARTS, stage.delta, stage.method.seed)[: _STARTS // 2]

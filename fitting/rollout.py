@@ -143,7 +143,7 @@ def predictions(own: Stage, base: Stage | None, convention: Convention, found: l
     if not found:
         return []
     rng = np.random.default_rng([own.method.seed, 2])
-    z, columns = _fitted(own, base, found)
+    z, columns = fit_folds(own, base, found)
     log_losses = own.log_losses(z, columns)
     drawn, drawn_columns = _drawn(own, base, found, z, rng)
     spread = own.log_losses(drawn, drawn_columns).reshape(len(found), _RESAMPLES, -1) - log_losses[:, None]
@@ -159,7 +159,7 @@ def predictions(own: Stage, base: Stage | None, convention: Convention, found: l
     return made
 
 
-def _fitted(own: Stage, base: Stage | None, found: list[Split]) -> tuple[Array, DistilledRuns | None]:
+def fit_folds(own: Stage, base: Stage | None, found: list[Split]) -> tuple[Array, DistilledRuns | None]:
     """Coordinates of each fold, shape (folds, p), and the columns that its own supervised law gives."""
     columns = None
     if own.problem.form == "distillation":
