@@ -19,7 +19,7 @@ _LAW_ASTRAY = 0.02
 def of_optimum(fit: Fit, bounded: Sequence[str]) -> tuple[Doubt, ...]:
     """Doubts about the optimum itself; `bounded` names the coefficients that rest on a bound."""
     found = []
-    vague = [name for name, sure in fit.identified.items() if not sure]
+    vague = fit.vague
     agreeing = fit.starts_agreeing or 0.0
     if fit.status == "limit":
         found.append(Doubt("not-converged", "the best start was still improving when it reached its limit of steps"))
@@ -49,7 +49,7 @@ def of_evidence(fit: Fit, table: RunTable, runs: RunTable) -> tuple[Doubt, ...]:
     if dropped:
         what = ", ".join(f"{count} {status}" for status, count in sorted(dropped.items()))
         found.append(Doubt("runs-left-out", f"left out, because they did not finish: {what}"))
-    free = len(fit.coefficients) - len(fit.fixed)
+    free = fit.free
     if fit.n_runs < _RUNS_PER_COEFFICIENT * free:
         found.append(
             Doubt(

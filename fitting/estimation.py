@@ -74,7 +74,7 @@ def fit_distillation(
     method, held = method or Method(), dict(fixed or {})
     supervised = supervised.supervised or supervised
     runs = table.distillation()
-    evidence.check(runs, "distillation", held, method)
+    evidence.check(runs, "distillation", held, method, limit_form=limit_form)
     if limit_form and {"c1", "d1"} & set(held):
         raise InputError("--fix c1 or d1: in the limit c1 f1 → ∞ neither has a value to hold")
     table.convention.require_same(supervised.convention, "the table", f"the supervised law {supervised.id!r}")
@@ -122,7 +122,9 @@ def fit_table(
     own, below = evidence.split_fixed(fixed or {}, form, given=supervised is not None)
     if form == "supervised":
         return fit_law(SupervisedLaw, table, fixed=own, method=method)
-    evidence.check(table.distillation(), form, own, method or Method())  # before the time that the first stage takes
+    evidence.check(
+        table.distillation(), form, own, method or Method(), limit_form=limit_form
+    )  # before the time that the first stage takes
     if supervised is None:
         supervised = fit_law(SupervisedLaw, table, fixed=below, method=method)
     return fit_distillation(table, supervised, fixed=own, limit_form=limit_form, method=method)

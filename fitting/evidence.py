@@ -17,13 +17,13 @@ _SPARE = 2
 """Runs needed beyond one per free coefficient."""
 
 
-def check(runs: RunTable, form: str, fixed: Mapping[str, float], method: Method) -> None:
+def check(runs: RunTable, form: str, fixed: Mapping[str, float], method: Method, *, limit_form: bool = False) -> None:
     """Raise `InputError` with all that keeps these runs from determining a law of this form."""
     faults = Faults()
     names = COEFFICIENTS[form]
     faults.extend(_bad_values(fixed, form))
     faults.collect(method.check)
-    free = len(names) - sum(name in fixed for name in names)
+    free = len(names) - sum(name in fixed for name in names) - limit_form
     if free == 0:
         faults.add(f"--fix: every coefficient of the {form} law is fixed; nothing is left to fit")
     count, kind = len(runs), "distilled" if form == "distillation" else form

@@ -81,6 +81,17 @@ class Fit:
     diagnosis: Diagnosis | None = None
 
     @property
+    def free(self) -> int:
+        """How many coefficients were fitted."""
+        return len(COEFFICIENTS[self.form]) - len(self.fixed) - self.limit_form
+
+    @property
+    def vague(self) -> tuple[str, ...]:
+        """The coefficients that the runs do not determine; those that a limit form has no use for are none of them."""
+        gone = ("c1", "d1") if self.limit_form else ()
+        return tuple(name for name, sure in self.identified.items() if not sure and name not in gone)
+
+    @property
     def law(self) -> SupervisedLaw | DistillationLaw:
         """The formula with this fit's coefficients."""
         if self.form == "supervised":

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from fitting import terminal, units
 from fitting.findings import Candidate, Diagnosis, Rollout
-from fitting.fit import COEFFICIENTS, Fit
+from fitting.fit import Fit
 
 
 def show_fit(fit: Fit, runs: str, out: str | None, drawn: Sequence[Path] = ()) -> None:
@@ -47,9 +47,7 @@ def html(fit: Fit) -> str:
 def answer(fit: Fit) -> str:
     """How well the law fits, in one sentence."""
     kind = "distilled" if fit.form == "distillation" else "supervised"
-    free = len(COEFFICIENTS[fit.form]) - len(fit.fixed)
-    vague = [name for name, sure in fit.identified.items() if not sure]
-    told = f"; {len(vague)} of its {free} free coefficients are not determined" if vague else ""
+    told = f"; {len(fit.vague)} of its {fit.free} free coefficients are not determined" if fit.vague else ""
     rolled = ""
     if fit.rollout is not None:
         rolled = f", and misses larger runs by {fit.rollout.error:.2%} when fitted to the smaller ones"

@@ -92,5 +92,5 @@ def _beyond(x: Any, within: tuple[float, float] | None) -> Array:
 def quantile(level: float, fit: Fit) -> float:
     """Half-width of the interval in standard deviations: Student's, to first order in 1 / degrees of freedom."""
     z = NormalDist().inv_cdf((1 + level) / 2)
-    freedom = max(fit.n_runs - (len(COEFFICIENTS[fit.form]) - len(fit.fixed)), 2)
+    freedom = max(fit.n_runs - fit.free, 2)
     return z + (z**3 + z) / (4 * freedom)

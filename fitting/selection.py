@@ -89,7 +89,8 @@ def fitted(
     if form == "supervised":
         return select_supervised(table, fixed=own, method=method, free=free, progress=progress)
     simplest = distillation_forms(own, free)[0]
-    evidence.check(table.distillation(), form, simplest.fixed, method or Method())  # before the first stage's time
+    settled = method or Method()
+    evidence.check(table.distillation(), form, simplest.fixed, settled, limit_form=simplest.limit)  # before any time
     if supervised is None:
         below_free = ["gamma"] if {"gamma", "supervised.gamma"} & set(free) else []
         supervised = select_supervised(table, fixed=below, method=method, free=below_free, progress=progress)
