@@ -163,6 +163,14 @@ def test_documented_commands(inside, distillaw, document, command, output):
         ]
 
 
+def test_python_examples_of_the_documents_run(inside, capsys):
+    for document in DOCUMENTS:
+        for block in re.findall(r"```python\n(.*?)```", (CHECKOUT / document).read_text(), flags=re.DOTALL):
+            exec(compile(block, document, "exec"), {})
+    assert "The distillation law fits" in capsys.readouterr().out
+    assert Path("from-python.json").exists()
+
+
 def test_inline_commands_of_the_documents_exist(distillaw):
     """Commands named in running text and tables have the options that they are shown with."""
     for document in DOCUMENTS:
