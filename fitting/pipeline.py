@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from fitting import bootstrap, diagnosis, published_procedure, selection, terms
+from fitting import bootstrap, diagnosis, selection, terms
 from fitting.fit import Fit
 from fitting.method import Method
+from fitting.procedure import fits
 from fitting.progress import Progress, silent
 from fitting.records import RunTable
 from fitting.stages import fitted_to
@@ -31,7 +32,7 @@ def fit_runs(
     law and `FitError` when nothing converges.
     """
     if procedure is not None:
-        return published_procedure.fit(table, form=form, supervised=supervised, resamples=resamples, progress=progress)
+        return fits.fit(table, form=form, supervised=supervised, resamples=resamples, progress=progress)
     found = selection.fitted(
         table, form=form, fixed=fixed, supervised=supervised, method=method, free=free, progress=progress
     )

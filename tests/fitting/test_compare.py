@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fitting import rollout, terms
-from fitting.compare import optimum
+from fitting.compare.forms import optimum
 from fitting.errors import FitError
 from fitting.estimation import fit_distillation, fit_law
 from fitting.fit import Fit

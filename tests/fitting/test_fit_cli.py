@@ -87,10 +87,10 @@ def test_draws_pictures_and_options(distillaw, runs_file, tmp_path):
 
 def test_the_papers_own_procedure(distillaw, runs_file, monkeypatch):
     """A thinned grid of starts; the whole one takes a minute for the supervised law alone."""
-    from fitting import procedure_grid
+    from fitting.procedure import grid as procedure_grid
 
     whole = procedure_grid.starting_points
-    monkeypatch.setattr("fitting.procedure.starting_points", lambda form, starts: whole(form, 40))
+    monkeypatch.setattr("fitting.procedure.busbridge2025.starting_points", lambda form, starts: whole(form, 40))
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     arguments = ("fit", runs_file, "--form", "supervised", "--procedure", "busbridge2025", "--bootstrap", "4", "--json")
     found = json.loads(distillaw(*arguments).out)

@@ -18,7 +18,7 @@ from fitting.estimation import fit_law, fit_table
 from fitting.fit import Fit
 from fitting.flops import BUSBRIDGE2025, SIX_ND, SIX_ND_TOTAL
 from fitting.laws import SupervisedLaw
-from fitting.plots_runs import budgets, running_median
+from fitting.plots.runs import budgets, running_median
 from fitting.profiles import Profile
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW
 from fitting.records import RunRecord, RunTable

@@ -5,12 +5,13 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 import pytest
 
-from fitting import procedure, procedure_descent
 from fitting.errors import FitError, InputError
 from fitting.fit import COEFFICIENTS
 from fitting.laws import DistillationLaw, SupervisedLaw
-from fitting.procedure_descent import Descent, Ends, Task, descend
-from fitting.procedure_grid import IN_LOGS, box, coefficients, starting_points
+from fitting.procedure import busbridge2025 as procedure
+from fitting.procedure import descent as procedure_descent
+from fitting.procedure.descent import Descent, Ends, Task, descend
+from fitting.procedure.grid import IN_LOGS, box, coefficients, starting_points
 from fitting.published import BUSBRIDGE2025_LAW
 
 DELTA = procedure.DELTA

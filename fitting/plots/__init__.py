@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from fitting import profiles
 from fitting.errors import InputError
 from fitting.fit import Fit
-from fitting.plots_axes import parts, size_bar
-from fitting.plots_law import bands, profile, profile_keys, profile_label, teacher_bands
-from fitting.plots_runs import errors, held_out, isoflop, predicted, residuals, students
+from fitting.plots.axes import parts, size_bar
+from fitting.plots.law import bands, profile, profile_keys, profile_label, teacher_bands
+from fitting.plots.runs import errors, held_out, isoflop, predicted, residuals, students
 from fitting.records import RunTable
 from fitting.stages import fitted_to, stage_of
 

@@ -1,4 +1,4 @@
-"""The paper's own procedure (`fitting.procedure`) as fits: what `distillaw fit --procedure busbridge2025` gives."""
+"""The paper's own procedure as fits: what `distillaw fit --procedure busbridge2025` gives."""
 
 import os
 from collections.abc import Mapping
@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from fitting import doubts, estimation, evidence, procedure, uncertainty
+from fitting import doubts, estimation, evidence, uncertainty
 from fitting.errors import InputError
 from fitting.findings import Draws
 from fitting.fit import COEFFICIENTS, Doubt, Fit
 from fitting.known import Range, Support
 from fitting.method import Method
-from fitting.procedure import ProcedureResult
+from fitting.procedure import busbridge2025
+from fitting.procedure.busbridge2025 import ProcedureResult
 from fitting.progress import Progress, silent
 from fitting.records import RunTable
 
@@ -20,7 +21,7 @@ NAME = "busbridge2025"
 _SMALLEST = 1e-12
 """Stands for a coefficient that the procedure's box let come to nought: laws are written with positive ones."""
 
-_METHOD = Method(huber_delta=procedure.DELTA, priors=False, teacher_errors=False)
+_METHOD = Method(huber_delta=busbridge2025.DELTA, priors=False, teacher_errors=False)
 
 
 def fit(
@@ -44,7 +45,7 @@ def fit(
     if supervised is None:
         runs = table.supervised()
         evidence.check(runs, "supervised", {}, _METHOD)
-        found = procedure.supervised(
+        found = busbridge2025.supervised(
             runs.column("N"),
             runs.column("D"),
             runs.column("loss"),
@@ -61,7 +62,7 @@ def fit(
         return supervised
     runs = table.distillation()
     table.convention.require_same(supervised.convention, "the table", f"the supervised law {supervised.id!r}")
-    found = procedure.distillation(
+    found = busbridge2025.distillation(
         runs.column("N"),
         runs.column("D"),
         runs.column("teacher_loss"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from fitting import terminal, units
-from fitting.compare import KAPLAN, Comparison, Row
+from fitting.compare.forms import KAPLAN, Comparison, Row
 
 
 def show(found: Comparison, runs: str, flags: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitting.errors import FitError
-from fitting.procedure_grid import Array, Form, box
+from fitting.procedure.grid import Array, Form, box
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""

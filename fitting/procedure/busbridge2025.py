@@ -13,7 +13,7 @@ lowest of those that L-BFGS-B calls converged; SciPy's default stopping rules, o
 adaptations of Besiroglu et al.'s notebook, except that their resamples use BFGS. The supervised law is held when
 distilled runs are resampled.
 
-Ours: the box (`fitting.procedure_grid`), and `tight`, which divides the objective by δ² and stops far later.
+Ours: the box (`fitting.procedure.grid`), and `tight`, which divides the objective by δ² and stops far later.
 
 What to expect. SciPy's rules are absolute for objectives below 1, and here the objective is 1e-5 to 1e-3: descents stop
 early. Few starts reach the same objective, the best of the whole supervised grid is about 0.1 % above the optimum, and
@@ -33,8 +33,8 @@ from fitting.errors import FitError, InputError
 from fitting.fit import COEFFICIENTS
 from fitting.known import Range
 from fitting.laws import SupervisedLaw
-from fitting.procedure_descent import Ends, Progress, Task, descend
-from fitting.procedure_grid import Array, Form, box, coefficients, starting_points
+from fitting.procedure.descent import Ends, Progress, Task, descend
+from fitting.procedure.grid import Array, Form, box, coefficients, starting_points
 
 DELTA = 1e-4
 RESAMPLES = 4096

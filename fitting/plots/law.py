@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from fitting import intervals, units
 from fitting.fit import Fit
-from fitting.plots_axes import BLUE, GREY, PALE, VERMILION, Array, legend_beside, log_axis, observed, sequence, spread
+from fitting.plots.axes import BLUE, GREY, PALE, VERMILION, Array, legend_beside, log_axis, observed, sequence, spread
 from fitting.profiles import Profile
 from fitting.records import RunTable
 

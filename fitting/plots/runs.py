@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fitting import folds, units
 from fitting.fit import Fit
-from fitting.plots_axes import (
+from fitting.plots.axes import (
     BLUE,
     EDGE,
     GREY,

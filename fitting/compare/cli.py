@@ -59,7 +59,7 @@ def compare(
     table = read_runs(runs, mapping, convention, faults)
     faults.raise_if_any()
 
-    from fitting import compare as forms
+    from fitting.compare import forms
     from fitting.progress import shown
 
     with shown(not as_json) as progress:
@@ -69,7 +69,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps(found.as_dict(), allow_nan=False))
         return
-    from fitting.compare_report import show
+    from fitting.compare.report import show
 
     given = {"--form": form, "--supervised": supervised, "--convention": convention}
     flags = [part for name, value in given.items() if value is not None for part in (name, value)]
