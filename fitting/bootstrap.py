@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 """Called with how many resamples are done, and of how many."""
 
 LEVEL = 0.90
-_AT_ONCE = 500
+_AT_ONCE = 200
 _FEWEST = 0.5
 """Share of resamples that must converge for the draws to stand for anything."""
 
@@ -54,6 +54,8 @@ def with_draws(fit: Fit, table: RunTable, resamples: int, *, progress: Progress 
     if base is None and fit.supervised is not None and fit.supervised.draws is not None:
         borrowed = _borrowed(fit.supervised, resamples, rng)
     z_base, z = [], []
+    if progress is not None:
+        progress(0, resamples)
     for start in range(0, resamples, _AT_ONCE):
         block = slice(start, min(start + _AT_ONCE, resamples))
         found = refit(own, base, drawn, block, borrowed)

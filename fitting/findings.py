@@ -3,13 +3,16 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitting.errors import InputError
 from fitting.known import Range
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -39,6 +42,12 @@ class Draws:
         """The central interval of one coefficient that holds the share `level` of the draws."""
         low, high = np.quantile(self.coefficients[name], [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A pandas frame of one row per draw and one column per coefficient."""
+        import pandas as pd
+
+        return pd.DataFrame(dict(self.coefficients))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the names, and the numbers as base64 of little-endian float64, row after row of draws."""

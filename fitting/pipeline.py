@@ -38,6 +38,7 @@ def fit_runs(
     )
     progress("diagnosis", 0, 1)
     found = _diagnosed(found, table)
+    progress("diagnosis", 1, 1)
     if resamples:
         found = bootstrap.with_draws(found, table, resamples, progress=partial(progress, "resamples"))
     return found

@@ -63,6 +63,7 @@ def test_draws_scatter_as_the_linearised_covariance_says(runs, drawn):
     assert drawn.interval_method == "bootstrap, 300 draws by run"
     assert drawn.intervals["gamma"] is None
     assert (drawn.draws.coefficients["gamma"] == 1).all()
+    assert drawn.draws.to_frame()["alpha"].quantile(0.95) == pytest.approx(drawn.intervals["alpha"][1])
 
 
 def test_draws_of_two_stages_are_joint(noisy_runs):
