@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fitting.coordinates import Array
 from fitting.forms import Problem, with_teacher_errors
 from fitting.method import Method
-from fitting.search import Optimum, settle
+from fitting.search import Optimum, moments, settle
 
 FEWEST_TEACHERS = 4
 FEWEST_STUDENTS = 4
@@ -32,7 +32,7 @@ def estimated(
 ) -> tuple[Problem, Optimum]:
     """The problem with teachers' errors, and its optimum; both as they were where the runs cannot show any."""
     count = int(teacher.max()) + 1
-    if count < FEWEST_TEACHERS or len(teacher) < FEWEST_STUDENTS * count or np.ptp(np.bincount(teacher)) > len(teacher):
+    if count < FEWEST_TEACHERS or len(teacher) < FEWEST_STUDENTS * count:
         return problem, found
     if np.median(np.abs(found.residuals)) < _SMALLEST_SPREAD / 10:
         return problem, found
@@ -44,7 +44,7 @@ def estimated(
         best = settle(allowed, method, start, found.delta, found.strength, weights=weights, agreeing=found.agreeing)
         z = best.z
         errors = z[problem.laws :]
-        variance = _posterior_variance(allowed, best, spread)
+        variance = _posterior_variance(allowed, best, priors=method.priors)
         following = float(np.sqrt(np.mean(errors**2 + variance)))
         if following < _SMALLEST_SPREAD:
             return problem, found
@@ -54,17 +54,15 @@ def estimated(
     return allowed, replace(best, arrived=best.arrived and found.arrived)
 
 
-def _posterior_variance(problem: Problem, best: Optimum, spread: float) -> Array:
+def _posterior_variance(problem: Problem, best: Optimum, *, priors: bool) -> Array:
     """Variance left to each teacher's error by its students and the prior, shape (teachers,)."""
-    from fitting.search import moments
-
     _, inside = moments(best.residuals, best.delta, problem.laws)
     information = inside / best.strength * (best.jacobian @ best.jacobian.T)
-    penalty = problem.penalty(1.0, priors=True)
+    penalty = problem.penalty(1.0, priors=priors)
     assert penalty is not None
     precision = np.diag(information) + penalty.precision
     scale = np.sqrt(np.maximum(precision, 1e-300))
     scaled = (information + np.diag(penalty.precision)) / np.outer(scale, scale)
     covariance = np.linalg.pinv(scaled, hermitian=True) / np.outer(scale, scale)
     found: Array = np.diag(covariance)[problem.laws :]
-    return np.minimum(found, spread**2)
+    return np.minimum(found, problem.spread**2)
