@@ -23,6 +23,12 @@ def check(runs: RunTable, form: str, fixed: Mapping[str, float], method: Method,
     names = COEFFICIENTS[form]
     faults.extend(_bad_values(fixed, form))
     faults.collect(method.check)
+    for flag, column in (("--weights", method.weights), ("--cluster", method.cluster)):
+        if column is not None and len(runs):
+            try:
+                runs.column(column)
+            except InputError as error:
+                faults.add(f"{flag} {column}: {error}")
     free = len(names) - sum(name in fixed for name in names) - limit_form
     if free == 0:
         faults.add(f"--fix: every coefficient of the {form} law is fixed; nothing is left to fit")

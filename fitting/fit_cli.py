@@ -108,6 +108,8 @@ def fit(
     faults.collect(evidence.check_free, free or [], fixed)
     if bootstrap == 1:
         faults.add("--bootstrap: at least 2 resamples, or 0 for none")
+    if cluster is not None and not bootstrap:
+        faults.add(f"--cluster {cluster}: says which runs are resampled together; it needs --bootstrap N")
     faults.collect(_check_procedure, procedure, fix, free, loss, huber_delta, weights, cluster)
     base = faults.collect(load_supervised, supervised, "--supervised") if supervised is not None else None
     if supervised is not None and form == "supervised":

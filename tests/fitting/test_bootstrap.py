@@ -104,8 +104,8 @@ def test_repeats_and_clusters_stay_together():
     named = fit_law(SupervisedLaw, repeated, fixed={"gamma": 1}, method=Method(cluster="seed"))
     with pytest.raises(InputError, match=r"fall into 3 clusters \(column seed\) for 5 free coefficients"):
         with_draws(named, repeated, 10)
-    with pytest.raises(InputError, match="no run has a 'group'"):
-        with_draws(fit_law(SupervisedLaw, repeated, fixed={"gamma": 1}, method=Method(cluster="group")), repeated, 10)
+    with pytest.raises(InputError, match="--cluster group: no run has a 'group'"):
+        fit_law(SupervisedLaw, repeated, fixed={"gamma": 1}, method=Method(cluster="group"))
 
 
 def test_draws_are_of_the_fits_own_table(runs, drawn):

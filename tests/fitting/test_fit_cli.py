@@ -160,11 +160,11 @@ def test_fit_says_everything_wrong_with_the_flags_at_once(distillaw, tmp_path):
     answer = distillaw(
         "fit", tmp_path / "none.csv", "--form", "both", "--fix", "gamma", "--huber-delta", "0", "--supervised",
         "busbridge", "--map", "loss", "--convention", "7ND", "--out", tmp_path / "no" / "law.json", "--loss", "l3",
-        "--bootstrap", "1", "--free", "gama", "--plot", tmp_path / "no" / "pictures",
+        "--bootstrap", "0", "--cluster", "seed", "--free", "gama", "--plot", tmp_path / "no" / "pictures",
     )  # fmt: skip
     err = refused(answer)
     flags = ("--form", "--fix gamma", "--huber-delta", "--supervised", "--map loss", "--convention", "--out", "--loss")
-    for flag in (*flags, "--bootstrap", "--free gama: must be one of gamma", "--plot"):
+    for flag in (*flags, "--cluster seed: says which runs", "--free gama: must be one of gamma", "--plot"):
         assert flag in err
     assert len(err.splitlines()) == 12
 
