@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fitting.coordinates import Array
 from fitting.errors import FitError, InputError
 from fitting.findings import Draws
-from fitting.fit import COEFFICIENTS, Fit
+from fitting.fit import COEFFICIENTS, Doubt, Fit
 from fitting.laws import SupervisedLaw
 from fitting.records import RunTable
 from fitting.stages import Stage, base_of, columns_for, stage_of, teachers
@@ -20,8 +20,8 @@ Progress = Callable[[int, int], None]
 
 LEVEL = 0.90
 _AT_ONCE = 200
-_FEWEST = 0.5
-"""Share of resamples that must converge for the draws to stand for anything."""
+_FEWEST, _NEARLY_ALL = 0.5, 0.95
+"""Shares of resamples that must converge for the draws to stand for anything, and to stand for all of them."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,13 @@ def clusters(stage: Stage) -> tuple[NDArray[np.intp], str]:
     """
     runs = stage.runs
     if stage.method.cluster is not None:
-        keys: Sequence[object] = [str(cell) for cell in runs.column(stage.method.cluster)]
+        # a run without a value there is a cluster of its own
+        cells = [record.extras.get(stage.method.cluster) for record in runs.records]
+        if all(cell is None for cell in cells):
+            cells = runs.column(stage.method.cluster).tolist()
+        keys: Sequence[object] = [
+            f"run {i}" if cell is None or cell != cell else f"value {cell}" for i, cell in enumerate(cells)
+        ]
         unit = f"column {stage.method.cluster}"
     else:
         teacher = teachers(runs) if stage.problem.form == "distillation" else np.zeros(len(runs), dtype=np.intp)
@@ -156,12 +162,15 @@ def _with(
     asked: int,
     borrowed: Draws | None,
 ) -> Fit:
-    kept = np.isfinite(z).all(axis=1) & np.isfinite(z_base).all(axis=1)
+    kept = _possible(own, z) if base is None else _possible(own, z) & _possible(base, z_base)
     if kept.mean() < _FEWEST:
         raise FitError(
             f"only {kept.sum()} of {asked} resamples converged: these runs do not carry the law; run distillaw check"
         )
     found = _redrawn(fit, own, z[kept], unit, asked)
+    if kept.mean() < _NEARLY_ALL:
+        told = f"{asked - int(kept.sum())} of {asked} resamples did not converge; the draws are of those that did"
+        found = replace(found, warnings=(*found.warnings, Doubt("draws-lost", told)))
     below = fit.supervised
     if below is None:
         return found
@@ -171,6 +180,13 @@ def _with(
         chosen = {name: values[kept] for name, values in borrowed.coefficients.items()}
         return replace(found, supervised=replace(below, draws=replace(borrowed, coefficients=chosen)))
     return found
+
+
+def _possible(stage: Stage, z: Array) -> NDArray[np.bool_]:
+    """Which rows arrived, at coefficients that numbers can hold."""
+    found = stage.coefficients(z)
+    values = np.stack([z[:, 0], *(x for name, x in found.items() if name != "c0")])
+    return np.asarray((np.isfinite(values) & (values[1:] > 0).all(axis=0)).all(axis=0))
 
 
 def _redrawn(fit: Fit, stage: Stage, z: Array, unit: str, asked: int) -> Fit:

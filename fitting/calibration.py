@@ -36,8 +36,11 @@ class Held:
     distance: Array
 
 
-def calibrated(folds: list[Held], level: float) -> Beyond:
-    """What held-out runs say of predictions beyond the fitted ones; all folds weigh alike."""
+def calibrated(folds: list[Held], level: float, *, noise_too: bool = True) -> Beyond:
+    """What held-out runs say of predictions beyond the fitted ones; all folds weigh alike.
+
+    Without `noise_too` the noise is that of the runs: of several directions one alone can change it.
+    """
     beyond = [Held(f.error[at], f.variance[at], f.distance[at]) for f in folds if (at := f.distance > 0).any()]
     if not beyond:
         return Beyond()
@@ -54,7 +57,7 @@ def calibrated(folds: list[Held], level: float) -> Beyond:
     half = NormalDist().inv_cdf((1 + level) / 2)
     best = (math.inf, Beyond())
     for share in _DRIFTS:
-        for noise in _NOISES:
+        for noise in _NOISES if noise_too else (1.0,):
             off = np.abs(error - share * slope * distance)
             known = factor(noise, distance) ** 2 * variance
             needed = np.sqrt(np.maximum((off / half) ** 2 - known, 0.0)) / distance

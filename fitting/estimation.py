@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fitting import doubts, evidence, stages, teacher_errors, uncertainty
 from fitting.coordinates import Array
-from fitting.errors import InputError
+from fitting.errors import FitError, InputError
 from fitting.fit import COEFFICIENTS, Fit
 from fitting.forms import Problem
 from fitting.known import Range, Support
@@ -120,6 +120,8 @@ def fit_table(
     """
     form = form or ("distillation" if len(table.distillation()) else "supervised")
     own, below = evidence.split_fixed(fixed or {}, form, given=supervised is not None)
+    if form == "supervised" and supervised is not None:
+        raise InputError("--supervised: takes the place of the law that would be fitted: these runs are all supervised")
     if form == "supervised":
         return fit_law(SupervisedLaw, table, fixed=own, method=method)
     evidence.check(
@@ -142,13 +144,18 @@ def _fit(
     source: str,
     support: Support,
 ) -> Fit:
-    bounded = at_bounds(problem, found.z)
-    identified, intervals = uncertainty.marginals(problem, found, bounded, weights)
     law = problem.coordinates
     # what is reported is the law as it predicts: with the teachers' losses as they were measured
     measured = np.append(found.z[: problem.laws], np.zeros(len(found.z) - problem.laws))
     residuals = problem.residuals(measured[None], np.zeros(1, dtype=np.intp))[0]
     coefficients = {name: float(value[0]) for name, value in law.coefficients(found.z[None, : problem.laws]).items()}
+    impossible = [name for name, x in coefficients.items() if not (np.isfinite(x) and (x > 0 or name == "c0"))]
+    if impossible:
+        raise FitError(
+            f"the {problem.form} law came out with {', '.join(impossible)} beyond what numbers can hold: check --fix"
+        )
+    bounded = at_bounds(problem, found.z)
+    identified, intervals = uncertainty.marginals(problem, found, bounded, weights)
     fit = Fit(
         form=problem.form,
         coefficients={name: coefficients[name] for name in COEFFICIENTS[problem.form]},

@@ -13,6 +13,7 @@ from fitting.method import Method
 from fitting.records import RunTable
 
 _ANY = tuple(dict.fromkeys(name for names in COEFFICIENTS.values() for name in names))
+_STEEPEST = 20.0
 _SPARE = 2
 """Runs needed beyond one per free coefficient."""
 
@@ -132,4 +133,6 @@ def _bad_values(fixed: Mapping[str, float], form: str) -> list[str]:
             found.append(f"--fix {name}: the {form} law has {', '.join(names)}{_meant(name, names)}")
         elif not math.isfinite(value) or value < 0 or (value == 0 and name != "c0"):
             found.append(f"--fix {name}={value:g}: must be a positive number")
+        elif name in ("alpha", "beta", "gamma") and value > _STEEPEST:
+            found.append(f"--fix {name}={value:g}: must be at most {_STEEPEST:g}; beyond that powers overflow")
     return found

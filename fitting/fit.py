@@ -38,10 +38,11 @@ class Doubt:
 class Fit:
     """A law and how far to trust it.
 
-    `objective` is Σ huber_δ(log L̂ - log L) with δ = `huber_delta`, unscaled. `starts_agreeing` is the share of
-    starts that reached it to 1e-4. `intervals` are marginal, at `interval_level`, by `interval_method`; they are
-    None where the runs do not determine a coefficient. `relative_error` is the robust scale of the residuals.
-    `supervised` is the law that a distillation law stands on; with status "given" it was not fitted here.
+    `objective` is Σ huber_δ(log L̂ - log L) with δ = `huber_delta`, unscaled, or what `method` has in its place.
+    `starts_agreeing` is the share of starts that reached it to 1e-4. `intervals` are marginal, at `interval_level`,
+    by `interval_method`; they are None where the runs do not determine a coefficient. `relative_error` is the
+    robust scale of the residuals. `supervised` is the law that a distillation law stands on; with status "given" it
+    was not fitted here.
 
     With `limit_form`, K = c1 f1 was taken to its limit, where neither c1 nor d1 alone means anything. One unit of log
     prior density weighs `prior_strength` in what was minimised, beside the objective. `teacher_spread` is the

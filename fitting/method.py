@@ -15,6 +15,8 @@ LossName = Literal["huber", "lad", "l2"]
 LOSSES: tuple[str, ...] = get_args(LossName)
 
 HUBER_DELTA = 1e-3
+_SMALLEST_DELTA = 1e-9
+"""Below, residuals of rounding size would lie outside."""
 
 _LAD_DELTA = 1e-3
 """δ of a `lad` fit in units of its scale: the density that Besiroglu et al. (arXiv 2404.10102) maximise over
@@ -45,8 +47,8 @@ class Method:
         faults = Faults()
         if self.loss not in LOSSES:
             faults.add(f"--loss: must be one of {', '.join(LOSSES)}, not {self.loss!r}")
-        if not (math.isfinite(self.huber_delta) and self.huber_delta > 0):
-            faults.add(f"--huber-delta: must be greater than zero, not {self.huber_delta!r}")
+        if not (math.isfinite(self.huber_delta) and self.huber_delta >= _SMALLEST_DELTA):
+            faults.add(f"--huber-delta: must be at least {_SMALLEST_DELTA:g}, not {self.huber_delta!r}")
         faults.raise_if_any()
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from fitting import bootstrap, diagnosis, selection, terms
+from fitting.errors import InputError
 from fitting.fit import Fit
 from fitting.method import Method
 from fitting.procedure import fits
@@ -31,6 +32,8 @@ def fit_runs(
     "busbridge2025" the paper's own fit takes the place of all of it. Raises `InputError` for runs that cannot carry the
     law and `FitError` when nothing converges.
     """
+    if procedure is not None and (procedure != fits.NAME or fixed or free):
+        raise InputError(f"procedure: {fits.NAME} alone, which leaves nothing to fix or free; not {procedure!r}")
     if procedure is not None:
         return fits.fit(table, form=form, supervised=supervised, resamples=resamples, progress=progress)
     found = selection.fitted(

@@ -78,7 +78,9 @@ def student(law: KnownLaw, N: float, D: float, teacher_loss: float | None = None
 
 def _interval(law: KnownLaw, N: Any, D: Any, L_T: Any) -> tuple[Any, Any] | None:
     """The ends of the prediction interval, arrays or numbers as N and D are; None for a law without joint draws."""
-    if law.fitted is None or law.fitted.draws is None:
+    fitted = law.fitted
+    part = fitted if fitted is None or L_T is not None or fitted.supervised is None else fitted.supervised
+    if part is None or part.draws is None:
         return None
     _, low, high = law.fitted.predict(N, D, L_T, interval=LEVEL)
     return low, high
@@ -117,10 +119,9 @@ def _ends(law: KnownLaw, runs: RunTable) -> dict[str, NDArray[np.float64]]:
     taught = runs.column("kind") == "distillation"
     low, high = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
     for at, teacher in ((~taught, None), (taught, L_T[taught])):
-        ends = _interval(law, N[at], D[at], teacher) if at.any() else (np.empty(0), np.empty(0))
-        if ends is None:
-            return {}
-        low[at], high[at] = ends
+        ends = _interval(law, N[at], D[at], teacher) if at.any() else None
+        if ends is not None:
+            low[at], high[at] = ends
     return {"low": low, "high": high}
 
 

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from fitting import calibration, starts, uncertainty
+from fitting import bootstrap, calibration, starts, uncertainty
 from fitting.coordinates import Array
 from fitting.findings import Fold, Rollout
 from fitting.fit import Fit
@@ -45,7 +45,7 @@ _STARTS = 2
 class Split:
     """A fold before it is fitted: which runs of each stage are fitted, and which of the last stage's are predicted.
 
-    `kind` is what was held out, "C" (student's training compute) or "L_T"; `edge` its value there.
+    `kind` is what was held out, "C" (student's training compute) or "L_T".
     """
 
     kind: str
@@ -178,10 +178,10 @@ def _drawn(
     if own.problem.form == "distillation":
         z_base = None
         if base is not None:
-            below = np.vstack([_resampled(split.below, rng) for split in found if split.below is not None])
+            below = np.vstack([_resampled(base, split.below, rng) for split in found if split.below is not None])
             z_base = _complete(base, base.resampled(below, np.repeat(base.z[None], len(below), axis=0)))
         columns = columns_for(own, base, z_base)
-    weights = np.vstack([_resampled(split.fitted, rng) for split in found])
+    weights = np.vstack([_resampled(own, split.fitted, rng) for split in found])
     return own.resampled(weights, np.repeat(z, _RESAMPLES, axis=0), columns=columns), columns
 
 
@@ -191,10 +191,13 @@ def _complete(stage: Stage, z: Array) -> Array:
     return found
 
 
-def _resampled(fitted: Mask, rng: np.random.Generator) -> Array:
+def _resampled(stage: Stage, fitted: Mask, rng: np.random.Generator) -> Array:
+    """Multiplicities of the runs in resamples of the fitted ones, whole clusters at a time, shape (resamples, runs)."""
     at = np.flatnonzero(fitted)
+    cluster = np.unique(bootstrap.clusters(stage)[0][at], return_inverse=True)[1]
+    groups = int(cluster.max()) + 1
     drawn = np.zeros((_RESAMPLES, len(fitted)))
-    drawn[:, at] = rng.multinomial(len(at), np.full(len(at), 1 / len(at)), size=_RESAMPLES)
+    drawn[:, at] = rng.multinomial(groups, np.full(groups, 1 / groups), size=_RESAMPLES)[:, cluster]
     return drawn
 
 
@@ -233,7 +236,9 @@ def summary(found: list[Prediction], largest_C: float, level: float = LEVEL) -> 
             )
         )
     beyond = {
-        kind: calibration.calibrated([_held(p, kind) for p in found if p.split.kind == kind], level)
+        kind: calibration.calibrated(
+            [_held(p, kind) for p in found if p.split.kind == kind], level, noise_too=kind == "C"
+        )
         for kind in dict.fromkeys(prediction.split.kind for prediction in found)
     }
     error = float(np.mean([fold.error for fold in folds]))

@@ -86,6 +86,8 @@ def fitted(
     form = form or ("distillation" if len(table.distillation()) else "supervised")
     own, below = evidence.split_fixed(fixed or {}, form, given=supervised is not None)
     _check_free(free, own, below, form, given=supervised is not None)
+    if form == "supervised" and supervised is not None:
+        raise InputError("--supervised: takes the place of the law that would be fitted: these runs are all supervised")
     if form == "supervised":
         return select_supervised(table, fixed=own, method=method, free=free, progress=progress)
     simplest = distillation_forms(own, free)[0]
@@ -274,5 +276,5 @@ def _selected(
 
 def untested(what: str, form: Form) -> Doubt:
     """The doubt about a form that no fold was there to choose."""
-    why = f"too few runs to hold any of them out: the simplest form of the {what} was taken untested"
+    why = f"too few runs, sizes, tokens or teachers to hold any out: the simplest form of the {what} was taken untested"
     return Doubt("form-not-tested", f"{why} ({form.name})")

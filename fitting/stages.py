@@ -21,7 +21,8 @@ from fitting.solver import Minima
 from fitting.surfaces import DistilledRuns, SupervisedRuns
 
 _RESAMPLE_STEPS = 60
-"""After so many steps a resample within a rollout is given up: most need ten."""
+"""After so many steps a resample within a rollout is taken as it is: what is left to gain is nothing beside
+the spread."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class Stage:
         return best
 
     def resampled(self, weights: Array, origins: Array, *, columns: DistilledRuns | None = None) -> Array:
-        """As `refit`, each row from its own origin, shape (lanes, p), and giving up early: for the spread of many."""
+        """As `refit`, each row from its own origin, shape (lanes, p), and stopping early: for the spread of many."""
         usable = np.where(np.isnan(origins).any(axis=1, keepdims=True), self.z, origins)
         found = self._minimise(weights, columns, usable, graduated=False, max_steps=_RESAMPLE_STEPS)
-        found.coordinates[~found.arrived] = np.nan
+        found.coordinates[~np.isfinite(found.objectives)] = np.nan
         return found.coordinates
 
     def _minimise(
@@ -172,10 +173,11 @@ def stage_of(fit: Fit, table: RunTable) -> Stage | None:
     if fit.method.loss == "lad":
         residuals = problem.residuals(z[None], np.zeros(1, dtype=np.intp))[0]
         delta = fit.method.next_delta(0.0, residuals)
+    strength = fit.prior_strength
     if problem.teacher is not None:
         found = settle(problem, fit.method, z[None], delta, fit.prior_strength, weights=weights, agreeing=1.0)
-        z = found.z
-    return Stage(problem, runs, fit.method, weights, z, delta, fit.prior_strength)
+        z, delta, strength = found.z, found.delta, found.strength
+    return Stage(problem, runs, fit.method, weights, z, delta, strength)
 
 
 def columns_for(

@@ -44,7 +44,7 @@ def estimated(
         best = settle(allowed, method, start, found.delta, found.strength, weights=weights, agreeing=found.agreeing)
         z = best.z
         errors = z[problem.laws :]
-        variance = _posterior_variance(allowed, best, priors=method.priors)
+        variance = _posterior_variance(allowed, best, weights, priors=method.priors)
         following = float(np.sqrt(np.mean(errors**2 + variance)))
         if following < _SMALLEST_SPREAD:
             return problem, found
@@ -54,10 +54,12 @@ def estimated(
     return allowed, replace(best, arrived=best.arrived and found.arrived)
 
 
-def _posterior_variance(problem: Problem, best: Optimum, *, priors: bool) -> Array:
+def _posterior_variance(problem: Problem, best: Optimum, weights: Array | None, *, priors: bool) -> Array:
     """Variance left to each teacher's error by its students and the prior, shape (teachers,)."""
     _, inside = moments(best.residuals, best.delta, problem.laws)
-    information = inside / best.strength * (best.jacobian @ best.jacobian.T)
+    information = (
+        inside / best.strength * ((best.jacobian if weights is None else best.jacobian * weights) @ best.jacobian.T)
+    )
     penalty = problem.penalty(1.0, priors=priors)
     assert penalty is not None
     precision = np.diag(information) + penalty.precision

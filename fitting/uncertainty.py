@@ -57,14 +57,16 @@ def marginals(
 def covariance_root(problem: Problem, found: Optimum, weights: Array | None, seen: NDArray[np.bool_]) -> Array:
     """R with R Rᵀ the covariance of the law's coordinates, shape (p, q); rows outside `seen` are zero.
 
-    That of a Huber estimate, τ² (JᵀJ)⁻¹ with τ² = E[ψ²] / E[ψ']² (Huber 1981); errors of teachers, where they are
-    part of the problem, are integrated out. Errors of a supervised law underneath are not in it.
+    That of a Huber estimate, τ² (JᵀJ)⁻¹ with τ² = E[ψ²] / E[ψ']² (Huber 1981), or its sandwich form under weights;
+    errors of teachers, where they are part of the problem, are integrated out. Errors of a supervised law underneath
+    are not in it.
     """
     p = problem.laws
-    jacobian = found.jacobian if weights is None else found.jacobian * np.sqrt(weights)
     squares, inside = moments(found.residuals, found.delta, p)
     kept = np.append(seen, np.ones(len(found.z) - p, dtype=bool))
-    J = jacobian[kept]
+    if weights is not None:
+        return _sandwich(problem, found, weights, seen, kept, inside)
+    J = found.jacobian[kept]
     information = J @ J.T * (inside**2 / squares)
     if problem.teacher is not None:
         errors = np.arange(len(J)) >= seen.sum()
@@ -75,6 +77,23 @@ def covariance_root(problem: Problem, found: Optimum, weights: Array | None, see
     values = np.maximum(values, _SINGULAR * max(values.max(initial=0.0), 1e-300))
     root = np.zeros((p, len(J)))
     root[seen] = (vectors / np.sqrt(values) / scale[:, None])[: int(seen.sum())]
+    return root
+
+
+def _sandwich(
+    problem: Problem, found: Optimum, weights: Array, seen: NDArray[np.bool_], kept: NDArray[np.bool_], inside: float
+) -> Array:
+    """The same where runs have weights, which need not be those of their noise: H⁻¹ J diag(wψ), shape (p, runs)."""
+    J, p = found.jacobian[kept], problem.laws
+    curvature = inside * (J * weights) @ J.T
+    if problem.teacher is not None:
+        errors = np.arange(len(J)) >= seen.sum()
+        curvature[errors, errors] += found.strength / problem.spread**2
+    psi = np.clip(found.residuals, -found.delta, found.delta) * weights
+    runs = len(psi)
+    root = np.zeros((p, runs))
+    solved = np.linalg.pinv(curvature, rcond=_SINGULAR, hermitian=True) @ (J * psi)
+    root[seen] = solved[: int(seen.sum())] * np.sqrt(runs / max(runs - int(seen.sum()), 1))
     return root
 
 

@@ -108,6 +108,25 @@ def test_repeats_and_clusters_stay_together():
         fit_law(SupervisedLaw, repeated, fixed={"gamma": 1}, method=Method(cluster="group"))
 
 
+def test_lost_draws_are_told(monkeypatch):
+    """A tenth of the refits is made to fail."""
+    few = table(sizes=4, tokens=2, noise=0.05)
+    fit = fit_law(SupervisedLaw, few, fixed={"gamma": 1})
+    whole = bootstrap.refit
+
+    def a_tenth_lost(*arguments):
+        z_base, z = whole(*arguments)
+        z[::10] = np.nan
+        return z_base, z
+
+    monkeypatch.setattr(bootstrap, "refit", a_tenth_lost)
+    found = with_draws(fit, few, 100)
+    lost = found.draws.asked - len(found.draws)
+    told = [doubt.message for doubt in found.warnings if doubt.code == "draws-lost"]
+    assert lost >= 10
+    assert told == [f"{lost} of 100 resamples did not converge; the draws are of those that did"]
+
+
 def test_draws_are_of_the_fits_own_table(runs, drawn):
     with pytest.raises(InputError, match="was not made from this table"):
         with_draws(drawn, table(seed=1), 10)
@@ -244,6 +263,44 @@ def test_eighteen_held_out_runs_promise_nothing():
     assert calibrated(few, 0.95).growth == pytest.approx(0.01, rel=0.5)
     assert calibrated([held(0.01 * rng.standard_normal(19), np.ones(19))], 0.95).conformal
     assert calibrated([], 0.95) == Beyond()
+
+
+def test_every_fold_of_a_lad_fit_is_kept(noisy_runs):
+    """Resamples of a loss full of kinks rarely arrive; the spread of where they stopped does."""
+    runs = noisy_runs.supervised()
+    found = [rollout(fit_law(SupervisedLaw, runs, method=Method(loss=loss)), runs) for loss in ("huber", "lad")]
+    assert len(found[0].folds) == len(found[1].folds) == 6
+    assert found[1].error < 2 * found[0].error
+
+
+def test_a_known_law_underneath_has_no_interval_of_its_own(noisy_runs, tmp_path):
+    fit = with_draws(fit_distillation(noisy_runs, Fit.given(BUSBRIDGE2025_LAW)), noisy_runs, 20)
+    from fitting.predict import student, table
+
+    law = fit.known()
+    assert student(law, 1e9, 1e11, 2.2).interval is not None
+    assert student(law, 1e9, 1e11).interval is None
+    low = table(law, noisy_runs).column("low")
+    assert (np.isnan(low) == (noisy_runs.column("kind") == "supervised")).all()
+
+
+def test_linearised_intervals_know_of_weights():
+    """Half of the runs ten times as loud, weighted by their precision: intervals as wide as estimates scatter."""
+    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 1e10, 8), np.geomspace(2e9, 3e11, 8)))
+    rng, found, widths = np.random.default_rng(0), [], []
+    noise = np.where(np.arange(64) % 2 == 0, 0.02, 0.002)
+    for _ in range(25):
+        loss = LAW.loss(N, D) * np.exp(noise * rng.standard_normal(64))
+        records = tuple(
+            RunRecord(str(i), "supervised", float(N[i]), float(D[i]), float(loss[i]), extras={"w": noise[i] ** -2})
+            for i in range(64)
+        )
+        fit = fit_law(
+            SupervisedLaw, RunTable(records, SIX_ND), fixed={"gamma": 1}, method=Method(loss="l2", weights="w")
+        )
+        found.append(np.log(fit.coefficients["alpha"]))
+        widths.append(np.log(fit.intervals["alpha"][1] / fit.intervals["alpha"][0]) / 2 / 1.645)
+    assert 0.6 < np.mean(widths) / np.std(found) < 1.5
 
 
 def test_intervals_hold_new_runs_inside_and_beyond():
