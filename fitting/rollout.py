@@ -145,16 +145,21 @@ def predictions(own: Stage, base: Stage | None, convention: Convention, found: l
     rng = np.random.default_rng([own.method.seed, 2])
     z, columns = fit_folds(own, base, found)
     log_losses = own.log_losses(z, columns)
-    drawn, drawn_columns = _drawn(own, base, found, z, rng)
+    drawn, arrived, drawn_columns = _drawn(own, base, found, z, rng)
     spread = own.log_losses(drawn, drawn_columns).reshape(len(found), _RESAMPLES, -1) - log_losses[:, None]
+    finite = np.asarray(np.isfinite(spread).all(axis=2))
+    settled = np.asarray(finite & arrived.reshape(len(found), _RESAMPLES))
+    # a fold whose resamples hardly converge says little of how runs beyond it scatter; but where all are like that, as
+    # with a loss full of kinks, where they stopped is what there is
+    few = _RESAMPLES / 2
+    usable = settled if (settled.sum(axis=1) >= few).any() else finite
     made = []
-    for split, log_loss, off in zip(found, log_losses, spread, strict=True):
-        usable = np.asarray(np.isfinite(off).all(axis=1))
-        if not np.isfinite(log_loss).all() or usable.sum() < _RESAMPLES / 2:
+    for split, log_loss, off, at in zip(found, log_losses, spread, usable, strict=True):
+        if not np.isfinite(log_loss).all() or at.sum() < few:
             continue
         error = own.problem.target - log_loss
         scale = uncertainty.robust_scale(error[split.fitted], own.problem.laws)
-        variance = np.mean(off[usable] ** 2, axis=0) + scale**2
+        variance = np.mean(off[at] ** 2, axis=0) + scale**2
         made.append(Prediction(split, error, variance, distances(own, split.fitted, convention)))
     return made
 
@@ -172,17 +177,19 @@ def fit_folds(own: Stage, base: Stage | None, found: list[Split]) -> tuple[Array
 
 def _drawn(
     own: Stage, base: Stage | None, found: list[Split], z: Array, rng: np.random.Generator
-) -> tuple[Array, DistilledRuns | None]:
-    """The same for `_RESAMPLES` resamples of each fold, fold after fold, each from its fold's optimum."""
+) -> tuple[Array, Mask, DistilledRuns | None]:
+    """The same for `_RESAMPLES` resamples of each fold, fold after fold, each from its fold's optimum; and which
+    arrived.
+    """
     columns = None
     if own.problem.form == "distillation":
         z_base = None
         if base is not None:
             below = np.vstack([_resampled(base, split.below, rng) for split in found if split.below is not None])
-            z_base = _complete(base, base.resampled(below, np.repeat(base.z[None], len(below), axis=0)))
+            z_base = _complete(base, base.resampled(below, np.repeat(base.z[None], len(below), axis=0))[0])
         columns = columns_for(own, base, z_base)
     weights = np.vstack([_resampled(own, split.fitted, rng) for split in found])
-    return own.resampled(weights, np.repeat(z, _RESAMPLES, axis=0), columns=columns), columns
+    return *own.resampled(weights, np.repeat(z, _RESAMPLES, axis=0), columns=columns), columns
 
 
 def _complete(stage: Stage, z: Array) -> Array:

@@ -21,8 +21,7 @@ from fitting.solver import Minima
 from fitting.surfaces import DistilledRuns, SupervisedRuns
 
 _RESAMPLE_STEPS = 60
-"""After so many steps a resample within a rollout is taken as it is: what is left to gain is nothing beside
-the spread."""
+"""After so many steps a resample within a rollout is stopped: there are hundreds."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,14 @@ class Stage:
             best[lost[found.arrived]] = found.coordinates[found.arrived]
         return best
 
-    def resampled(self, weights: Array, origins: Array, *, columns: DistilledRuns | None = None) -> Array:
-        """As `refit`, each row from its own origin, shape (lanes, p), and stopping early: for the spread of many."""
+    def resampled(
+        self, weights: Array, origins: Array, *, columns: DistilledRuns | None = None
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """As `refit`, each row from its own origin, shape (lanes, p), and stopping early; and which rows arrived."""
         usable = np.where(np.isnan(origins).any(axis=1, keepdims=True), self.z, origins)
         found = self._minimise(weights, columns, usable, graduated=False, max_steps=_RESAMPLE_STEPS)
         found.coordinates[~np.isfinite(found.objectives)] = np.nan
-        return found.coordinates
+        return found.coordinates, found.arrived
 
     def _minimise(
         self,
