@@ -178,8 +178,8 @@ def fit_folds(own: Stage, base: Stage | None, found: list[Split]) -> tuple[Array
 def _drawn(
     own: Stage, base: Stage | None, found: list[Split], z: Array, rng: np.random.Generator
 ) -> tuple[Array, Mask, DistilledRuns | None]:
-    """The same for `_RESAMPLES` resamples of each fold, fold after fold, each from its fold's optimum; and which
-    arrived.
+    """The same for `_RESAMPLES` resamples of each fold, fold after fold, and which arrived: each searched from
+    several places for a supervised law, from its fold's optimum for a distillation law.
     """
     columns = None
     if own.problem.form == "distillation":
@@ -189,6 +189,10 @@ def _drawn(
             z_base = _complete(base, base.resampled(below, np.repeat(base.z[None], len(below), axis=0))[0])
         columns = columns_for(own, base, z_base)
     weights = np.vstack([_resampled(own, split.fitted, rng) for split in found])
+    if columns is None:
+        # small runs leave several valleys, and how far apart their floors lie is what the intervals must know
+        searched = own.refit(weights, starts=_others(own))
+        return searched, np.asarray(np.isfinite(searched).all(axis=1)), None
     return *own.resampled(weights, np.repeat(z, _RESAMPLES, axis=0), columns=columns), columns
 
 
