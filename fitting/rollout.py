@@ -1,8 +1,9 @@
 """Fit small, predict large: what a law's own runs say about how far it can be trusted beyond them.
 
 The largest runs are held out step by step, the law is fitted to the rest and asked for those held out: students by
-their training compute, and for a distillation law also teachers by their cross-entropy. Every fold is the whole
-pipeline again, supervised law first. What parameters and noise cannot explain of the errors is taken to grow in
+their training compute, and for a distillation law also teachers by their cross-entropy. Every fold fits
+both laws again, supervised law first; the form, the box, δ, the priors' strength and the spread of the teachers' errors
+are the full fit's. What parameters and noise cannot explain of the errors is taken to grow in
 proportion to the distance from the runs; how fast, the held-out runs say.
 """
 
