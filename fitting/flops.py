@@ -168,13 +168,32 @@ class Convention:
         """
         if self.name == "6ND":
             return 2.0 * N
+        attention, head = self._below_linear()
+        return 2.0 * N + attention * N ** (2 / 3) + head * N ** (1 / 3)
+
+    def forward_of_cube(self, root: Any) -> tuple[Any, Any, Any]:
+        """F at N = root³, its elasticity d log F / d log N, and the slope of that in log N; floats or arrays.
+
+        The elasticity lies in [1/3, 1] and never falls: log F is convex in log N, which a search can build on.
+        """
+        linear = 2.0 * root * root * root
+        if self.name == "6ND":
+            return linear, 1.0, 0.0
+        attention, head = self._below_linear()
+        middle, low = attention * root * root, head * root
+        F = linear + middle + low
+        elasticity = (linear + (2 / 3) * middle + (1 / 3) * low) / F
+        return F, elasticity, (linear + (4 / 9) * middle + (1 / 9) * low) / F - elasticity * elasticity
+
+    def _below_linear(self) -> tuple[float, float]:
+        """The coefficients of N^(2/3), attention, and N^(1/3), the head, in Eq 69."""
         assert self.rho
         assert self.omega
         assert self.n_ctx
         assert self.n_vocab
         sigma1 = (1 / (self.rho * self.omega**2)) ** (1 / 3) * (1 if self.causal_attention else 2)
         sigma2 = (self.rho / self.omega) ** (1 / 3)
-        return 2.0 * N + 2 * sigma1 * self.n_ctx * N ** (2 / 3) + 2 * sigma2 * self.n_vocab * N ** (1 / 3)
+        return 2 * sigma1 * self.n_ctx, 2 * sigma2 * self.n_vocab
 
     def training(self, N: Any, D: Any) -> Any:
         """FLOPs to train N parameters on D tokens."""

@@ -1,5 +1,6 @@
 """Prediction intervals: parameters by joint draws, the noise of runs, and what rollouts say of predictions beyond."""
 
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -37,31 +38,63 @@ def interval(fit: Fit, N: ArrayLike, D: ArrayLike, L_T: ArrayLike | None, level:
     part = fit if teacher is not None or fit.supervised is None else fit.supervised
     centre = np.log(part.predict(N, D, teacher))
     variance = np.mean((log_losses(part, N, D, teacher) - centre) ** 2, axis=0) + noise_of(part) ** 2
-    beyond = {} if part.rollout is None else part.rollout.beyond
-    where = distances(part, N, D, teacher)
-    variance = variance * calibration.factor(beyond.get("C", Beyond()).noise, where["C"]) ** 2
-    for kind, found in beyond.items():
-        centre = centre + found.drift * where[kind]
-        variance = variance + (found.growth * where[kind]) ** 2
-    half = quantile(level, part) * np.sqrt(variance)
+    found = beyond(part, N, D, teacher)
+    half = quantile(level, part) * np.sqrt(variance * found.noise**2 + found.growth**2)
+    centre = centre + found.drift
     return Interval(part.predict(N, D, teacher), np.exp(centre - half), np.exp(centre + half))
+
+
+class Reach(NamedTuple):
+    """What the rollout says of a prediction as far beyond the runs as this one, on log L.
+
+    A shift, a standard deviation, and a factor of the standard deviation of parameters and noise: 0, 0 and 1 inside.
+    """
+
+    drift: Any
+    growth: Any
+    noise: Any
+
+
+def beyond(part: Fit, N: Array, D: Array, L_T: Array | None) -> Reach:
+    """The reach of predictions by one stage of a fit; broadcasts."""
+    measured = {} if part.rollout is None else part.rollout.beyond
+    where = distances(part, N, D, L_T)
+    drift, variance = np.zeros_like(where["C"]), np.zeros_like(where["C"])
+    for kind, found in measured.items():
+        drift = drift + found.drift * where[kind]
+        variance = variance + (found.growth * where[kind]) ** 2
+    return Reach(drift, np.sqrt(variance), calibration.factor(measured.get("C", Beyond()).noise, where["C"]))
 
 
 def log_losses(fit: Fit, N: Array, D: Array, L_T: Array | None) -> Array:
     """log L̂ by every joint draw, shape (draws, ...). Raises `InputError` for a fit without draws."""
+    law = drawn(fit)
+    shape = (-1,) + (1,) * np.broadcast(N, D, 0.0 if L_T is None else L_T).ndim
+    if isinstance(law, SupervisedLaw):
+        found: Array = np.log(_shaped(law, shape).loss(N, D))
+        return found
+    base = _shaped(law.supervised, shape)
+    found = np.log(_shaped(replace(law, supervised=base), shape).loss(N, D, L_T))
+    return found
+
+
+def drawn(fit: Fit) -> SupervisedLaw | DistillationLaw:
+    """The law with every joint draw's coefficients, of shape (draws,). Raises `InputError` for a fit without draws."""
     if fit.draws is None:
         raise InputError(f"the fit {fit.id!r} has no draws to take intervals from: distillaw fit RUNS --bootstrap 1000")
-    shape = (-1,) + (1,) * np.broadcast(N, D, 0.0 if L_T is None else L_T).ndim
-    own = {name: fit.draws.coefficients[name].reshape(shape) for name in COEFFICIENTS[fit.form]}
+    own = {name: fit.draws.coefficients[name] for name in COEFFICIENTS[fit.form]}
     if fit.form == "supervised":
-        found: Array = np.log(SupervisedLaw(**own).loss(N, D))
-        return found
+        return SupervisedLaw(**own)
     assert fit.supervised is not None
     below = fit.supervised
-    drawn = below.draws.coefficients if below.draws is not None else below.coefficients
-    base = SupervisedLaw(**{name: np.asarray(drawn[name]).reshape(shape) for name in COEFFICIENTS["supervised"]})
-    found = np.log(DistillationLaw(supervised=base, **own).loss(N, D, L_T))
-    return found
+    found = below.draws.coefficients if below.draws is not None else below.coefficients
+    base = {name: np.broadcast_to(found[name], len(fit.draws)) for name in COEFFICIENTS["supervised"]}
+    return DistillationLaw(supervised=SupervisedLaw(**base), **own)
+
+
+def _shaped(law: Any, shape: tuple[int, ...]) -> Any:
+    names = [name for name in law.__dataclass_fields__ if name != "supervised"]
+    return replace(law, **{name: getattr(law, name).reshape(shape) for name in names})
 
 
 def noise_of(fit: Fit) -> float:
