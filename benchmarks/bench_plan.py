@@ -11,15 +11,16 @@ import pytest
 from scipy.optimize import minimize
 
 from fitting.published import BUSBRIDGE2025_LAW as LAW
-from planner.allocation import Search
+from planner.allocation import optimum
 from planner.decision import plan
-from planner.scenarios import Budget
+from planner.problems import Problems
+from planner.scenarios import Budget, Charges
 
 N_S, C = 1e9, 1e23
 
 
 def ours() -> float:
-    return Search(LAW, N_S, Budget(C, 1, 1)).optimum().loss
+    return float(optimum(Problems.of(LAW, N_S, C, Charges(1, 1)))[0].loss[0])
 
 
 def slsqp(starts: int = 8) -> float:

@@ -4,23 +4,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fitting.errors import Infeasible
 from fitting.units import count
 from paper_figs.axes import label_starts, log_axis
 from paper_figs.source import Source, spaced
-from planner.allocation import Search
-from planner.scenarios import Budget
+from planner.allocation import optimum
+from planner.problems import Problems
+from planner.scenarios import scenarios
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER_STUDENTS = (300e6, 1e9, 3e9, 10e9)
 PAPER_BUDGETS = (1e20, 1e26)
-SCENARIOS = {
-    "best case": (0.0, 0.0),
-    "teacher inference": (1.0, 0.0),
-    "teacher pretraining": (0.0, 1.0),
-    "pretraining + inference": (1.0, 1.0),
+LABELS = {
+    "best-case": "best case",
+    "teacher-inference": "teacher inference",
+    "teacher-pretraining": "teacher pretraining",
+    "teacher-pretraining+inference": "pretraining + inference",
 }
 
 
@@ -40,18 +40,11 @@ def draw(source: Source) -> "Figure":
     for ax, N_S in zip(panels.flat, sizes, strict=True):
         D_alone = np.minimum(budgets / law.convention.training(N_S, 1.0), law.box_D[1])
         lines = ax.plot(budgets, law.supervised.loss(N_S, D_alone), color="black", ls="--", label="supervised")
-        for name, deltas in SCENARIOS.items():
-            losses = [_loss(source, N_S, Budget(C, *deltas)) for C in budgets]
-            lines += ax.plot(budgets, losses, label=name)
+        for name, charges in scenarios().items():
+            losses = optimum(Problems.of(law, N_S, budgets, charges))[0].loss
+            lines += ax.plot(budgets, np.where(np.isfinite(losses), losses, np.nan), label=LABELS[name])
         ax.set_title(f"{count(N_S)} student")
         ax.set_ylabel("student cross-entropy (nats/token)")
         log_axis(ax, "x", "total compute (FLOPs)" if ax in panels[1] else "", flops=True)
         label_starts(ax, lines)
     return fig
-
-
-def _loss(source: Source, N_S: float, budget: Budget) -> float:
-    try:
-        return Search(source.law, N_S, budget).optimum().loss
-    except Infeasible:
-        return float("nan")

@@ -126,4 +126,4 @@ def _answer(known: KnownLaw, law: str, budget: Budget, N_S: float, teacher: Teac
     if law != DEFAULT_LAW:
         flags += f" --law {law}"
     other = "teacher-exists" if budget.pay_pretraining else "train-teacher"
-    show(result, known, f"distillaw plan {other} {flags}")
+    show(result, f"distillaw plan {other} {flags}")

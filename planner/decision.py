@@ -1,172 +1,273 @@
 """From a budget to a plan: the optimum, supervised training beside it, the verdict and every doubt about it."""
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from fitting.errors import InputError
-from fitting.fit import Doubt
+import numpy as np
+
+from fitting.errors import Faults, Infeasible, InputError
 from fitting.flops import Spend, spend
-from fitting.known import KnownLaw, Range
+from fitting.known import KnownLaw
 from fitting.published import PUBLISHED
-from fitting.units import count
-from planner.allocation import Allocation, Search
-from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE, Budget, Teacher
+from fitting.units import count, flops
+from planner.allocation import Allocations, ideal_loss, near_optimal_loss, near_optimal_size, optimum
+from planner.doubts import doubts
+from planner.plans import NearOptimal, Plan, PlannedTeacher, RunnerUp, Student, Supervised, verdict_of
+from planner.problems import Problems
+from planner.scenarios import NAMED_TEACHER, SUPERVISED, TEACHER_INFERENCE, Budget, Charges, Limits, Teacher
 
 NEAR_OPTIMAL_NATS = 0.001
 """A teacher is near-optimal when the student loses no more than this to the best one, in nats per token."""
 
-FLAT_SIZE_RATIO = 4.0
-FLAT_LOSS_NATS = 0.1
-"""An optimum is called flat when near-optimal teachers differ by more than these in N_T or L_T. Our choice."""
+RUNNER_UP_NATS = 0.005
+"""Another local optimum is worth showing when it is no worse than this."""
 
-Verdict = Literal["distil", "supervise", "too-close"]
-
-
-@dataclass(frozen=True)
-class Student:
-    """N parameters trained on D tokens to `loss` nats/token; `interval` only from a law with joint draws."""
-
-    N: float
-    D: float
-    loss: float
-    interval: Range | None = None
+LEVEL = 0.95
+"""Of intervals, where the law has joint draws and the caller does not say."""
 
 
-@dataclass(frozen=True)
-class PlannedTeacher:
-    """The teacher of a plan. N or D is None where the scenario leaves it open; `given` if the caller named it."""
-
-    N: float | None
-    D: float | None
-    loss: float
-    given: bool
-
-
-@dataclass(frozen=True)
-class Supervised:
-    """The same student trained directly with the whole budget."""
-
-    D: float
-    loss: float
-
-
-@dataclass(frozen=True)
-class NearOptimal:
-    """Teachers whose student loses at most `nats` nats/token to the optimum; `N_T` is None where size is free.
-
-    For a named teacher, `L_T` is the interval around the cross-entropy that would serve this student best on the
-    same tokens; the teacher itself may lie outside it.
-    """
-
-    nats: float
-    L_T: Range
-    N_T: Range | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do with a budget, what it is held against, and how sure the law can be (schema distillaw/plan/1)."""
-
-    scenario: str
-    law: dict[str, Any]
-    pay_logits: float
-    pay_pretraining: float
-    budget: float
-    student: Student
-    teacher: PlannedTeacher
-    flops: Spend
-    supervised: Supervised
-    verdict: Verdict
-    margin: float
-    margin_scale: float
-    margin_basis: Literal["interval", "published-error"]
-    near_optimal: NearOptimal
-    support: dict[str, float]
-    warnings: tuple[Doubt, ...]
-
-    @property
-    def unspent(self) -> float:
-        """FLOPs that a bound of the search kept from being spent; 0 where the whole budget is used."""
-        left = self.budget - self.flops.total
-        return left if left > 1e-9 * self.budget else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan as one JSON object with raw SI numbers."""
-        data = asdict(self)
-        return {
-            "schema": "distillaw/plan/1",
-            "scenario": self.scenario,
-            "law": self.law,
-            "deltas": {"logits": self.pay_logits, "pretraining": self.pay_pretraining},
-            "budget": self.budget,
-            "unspent": self.unspent,
-            "student": data["student"],
-            "teacher": data["teacher"],
-            "flops": {**data["flops"], "total": self.flops.total},
-            **{key: data[key] for key in ("supervised", "verdict", "margin", "margin_scale", "margin_basis")},
-            "near_optimal": data["near_optimal"],
-            "support": self.support,
-            "warnings": data["warnings"],
-        }
-
-
-def plan(law: KnownLaw, budget: Budget, *, student: float, teacher: Teacher | None = None) -> Plan:
+def plan(
+    law: KnownLaw,
+    budget: Budget,
+    *,
+    student: float,
+    teacher: Teacher | None = None,
+    limits: Limits | None = None,
+    interval: float | None = None,
+) -> Plan:
     """The best use of `budget` for a student of `student` parameters (counted as the law counts N).
 
-    With a `teacher`, that teacher; without, the one the scenario would choose (Eq 10, 28 of arXiv 2502.08606).
-    The optimum is global within the law's search box. Raises `Infeasible` when the budget buys too little, and
-    `InputError` for a law without distillation or a teacher below the law's floor.
+    With a `teacher`, that teacher; without, the one the scenario would choose (Eq 10, 28 of arXiv 2502.08606), within
+    `limits`. The optimum is global within the law's search box. Intervals are at level 0.95 where the law has joint
+    draws; naming the level in `interval` demands them.
+
+    Raises `Infeasible` when the budget buys too little, and `InputError` for a law without distillation, a teacher
+    below the law's floor, a size that is no positive number, and an interval of a law without draws.
     """
-    search = Search(law, student, budget)
-    if teacher is None:
-        best = search.optimum()
-        near = NearOptimal(
-            NEAR_OPTIMAL_NATS,
-            search.near_optimal_loss(best, NEAR_OPTIMAL_NATS),
-            search.near_optimal_size(best, NEAR_OPTIMAL_NATS),
-        )
-    else:
-        _check_teacher(law, budget, teacher)
-        best = search.named(teacher)
-        near = NearOptimal(NEAR_OPTIMAL_NATS, search.ideal_loss(best.D_S, NEAR_OPTIMAL_NATS)[1], None)
-    spent = spend(
-        law.convention,
-        student,
-        best.D_S,
-        best.N_T,
-        best.D_T,
-        pay_logits=budget.pay_logits,
-        pay_pretraining=budget.pay_pretraining,
+    (found,) = plans(
+        law, [budget.flops], budget.charges, student=student, teacher=teacher, limits=limits, interval=interval
     )
-    D_alone = min(budget.flops / float(law.convention.training(student, 1.0)), law.box_D[1])
-    supervised = Supervised(D_alone, float(law.supervised.loss(student, D_alone)))
-    margin = supervised.loss - best.loss
-    support = law.support.factors(N_S=student, D_S=best.D_S, L_T=best.L_T, N_T=best.N_T, D_T=best.D_T)
-    scale = _relative_error(law, support) * best.loss
-    result = Plan(
-        scenario=NAMED_TEACHER if teacher is not None else budget.scenario,
+    if isinstance(found, Infeasible):
+        raise found
+    from planner.sensitivity import sensitivity
+
+    return replace(found, sensitivity=sensitivity(law, found, limits))
+
+
+def plans(
+    law: KnownLaw,
+    budgets: Sequence[float],
+    charges: Charges,
+    *,
+    student: float,
+    teacher: Teacher | None = None,
+    limits: Limits | None = None,
+    interval: float | None = None,
+    regret: bool = True,
+) -> list[Plan | Infeasible]:
+    """A plan for each of several budgets (FLOPs), all in one search; in a budget's place what speaks against it.
+
+    As `plan`, without the sensitivity; without `regret`, also without the search of every draw's own plan.
+    """
+    _check(law, charges, student, teacher, limits)
+    level = level_of(law, interval)
+    problems = Problems.of(law, student, np.asarray(budgets), charges, limits)
+    if teacher is None:
+        best, other = optimum(problems)
+        feasible = np.flatnonzero(np.isfinite(best.loss))
+        near = _near_optimal(problems, best, feasible)
+    else:
+        D_S, loss = problems.with_teacher(teacher.loss, teacher.N)
+        feasible = np.flatnonzero(np.isfinite(loss))
+        kept = problems.take(feasible)
+        _, low, high = ideal_loss(kept, D_S[feasible], NEAR_OPTIMAL_NATS)
+        near = {
+            int(i): NearOptimal(NEAR_OPTIMAL_NATS, (float(low[j]), float(high[j])), None)
+            for j, i in enumerate(feasible)
+        }
+    found: list[Plan | Infeasible] = []
+    for i, flops_ in enumerate(budgets):
+        if i not in near:
+            beside = "the cheapest teacher and " if teacher is None else "the teacher's forward passes on "
+            found.append(Infeasible(_too_small(law, student, flops_, beside)))
+            continue
+        if teacher is None:
+            chosen = _chosen(charges, limits, best, i)
+            planned = _assemble(law, student, flops_, charges, float(best.D_S[i]), float(best.loss[i]), chosen, near[i])
+            planned = replace(planned, runner_up=_runner_up(charges, limits, best, other, i))
+        else:
+            chosen = PlannedTeacher(teacher.N, teacher.D, teacher.loss, given=True)
+            planned = _assemble(law, student, flops_, charges, float(D_S[i]), float(loss[i]), chosen, near[i])
+        if level is not None:
+            from planner.certainty import with_certainty
+
+            planned = with_certainty(law, planned, limits, level, regret=regret)
+        bounds = {"D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
+        found.append(replace(planned, warnings=tuple(doubts(law, planned, bounds, _opinion(law, planned, teacher)))))
+    return found
+
+
+def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: float | None = None) -> Plan:
+    """Training the student directly with the whole budget, as a plan of the scenario "supervised"."""
+    _check(law, Charges(0.0, 0.0), student, None, None)
+    level = level_of(law, interval)
+    D = _tokens_alone(law, student, budget)
+    if D < law.box_D[0]:
+        raise Infeasible(_too_small(law, student, budget, ""))
+    loss = float(law.supervised.loss(student, D))
+    found = Plan(
+        scenario=SUPERVISED,
         law=law.describe(),
-        pay_logits=budget.pay_logits,
-        pay_pretraining=budget.pay_pretraining,
-        budget=budget.flops,
-        student=Student(student, best.D_S, best.loss),
-        teacher=PlannedTeacher(best.N_T, best.D_T, best.L_T, given=teacher is not None),
-        flops=spent,
+        pay_logits=0.0,
+        pay_pretraining=0.0,
+        budget=budget,
+        student=Student(student, D, loss),
+        teacher=PlannedTeacher(None, None, None, given=False),
+        flops=Spend(float(law.convention.training(student, D)), 0.0, 0.0),
+        supervised=Supervised(D, loss),
+        verdict="supervise",
+        margin=0.0,
+        margin_scale=0.0,
+        margin_basis="published-error" if level is None else "interval",
+        near_optimal=None,
+        runner_up=None,
+        support=law.support.factors(N_S=student, D_S=D),
+        warnings=(),
+    )
+    if level is not None:
+        from planner.certainty import alone
+
+        ends = alone(law, student, D, level)
+        found = replace(found, student=Student(student, D, loss, ends), supervised=Supervised(D, loss, ends))
+    return replace(found, warnings=tuple(doubts(law, found, {"D_S": law.box_D}, None)))
+
+
+def level_of(law: KnownLaw, interval: float | None) -> float | None:
+    """The level of a law's intervals, None where it has no joint draws. Raises `InputError` where they are demanded."""
+    if interval is not None and not 0 < interval < 1:
+        raise InputError(f"--interval: a level lies between 0 and 1, not {interval!r}")
+    if law.fitted is not None and law.fitted.draws is not None:
+        return LEVEL if interval is None else interval
+    if interval is not None:
+        remedy = (
+            "published laws come without them"
+            if law.published
+            else "fit it with them: distillaw fit RUNS --bootstrap 1000 --out law.json"
+        )
+        raise InputError(f"--interval: law {law.id!r} has no joint draws to take intervals from; {remedy}")
+    return None
+
+
+def _assemble(
+    law: KnownLaw,
+    N_S: float,
+    budget: float,
+    charges: Charges,
+    D_S: float,
+    loss: float,
+    teacher: PlannedTeacher,
+    near: NearOptimal,
+) -> Plan:
+    assert teacher.loss is not None
+    D_alone = _tokens_alone(law, N_S, budget)
+    supervised = Supervised(D_alone, float(law.supervised.loss(N_S, D_alone)))
+    margin = supervised.loss - loss
+    support = law.support.factors(N_S=N_S, D_S=D_S, L_T=teacher.loss, N_T=teacher.N, D_T=teacher.D)
+    scale = _relative_error(law, support) * loss
+    return Plan(
+        scenario=NAMED_TEACHER if teacher.given else charges.scenario,
+        law=law.describe(),
+        pay_logits=charges.logits,
+        pay_pretraining=charges.pretraining,
+        budget=budget,
+        student=Student(N_S, D_S, loss),
+        teacher=teacher,
+        flops=spend(
+            law.convention,
+            N_S,
+            D_S,
+            teacher.N,
+            teacher.D,
+            pay_logits=charges.logits,
+            pay_pretraining=charges.pretraining,
+        ),
         supervised=supervised,
-        verdict="too-close" if abs(margin) <= scale else "distil" if margin > 0 else "supervise",
+        verdict=verdict_of(margin, scale),
         margin=margin,
         margin_scale=scale,
         margin_basis="published-error",
         near_optimal=near,
+        runner_up=None,
         support=support,
         warnings=(),
     )
-    return replace(result, warnings=tuple(_doubts(law, budget, result, best, teacher)))
+
+
+def _near_optimal(problems: Problems, best: Allocations, feasible: np.ndarray) -> dict[int, NearOptimal]:
+    kept = problems.take(feasible)
+    at = Allocations(*(getattr(best, name)[feasible] for name in Allocations.__dataclass_fields__))
+    low, high = near_optimal_loss(kept, at, NEAR_OPTIMAL_NATS)
+    sizes = near_optimal_size(kept, at, NEAR_OPTIMAL_NATS) if kept.paid else None
+    return {
+        int(i): NearOptimal(
+            NEAR_OPTIMAL_NATS,
+            (float(low[j]), float(high[j])),
+            None if sizes is None else (float(sizes[0][j]), float(sizes[1][j])),
+        )
+        for j, i in enumerate(feasible)
+    }
+
+
+def _chosen(charges: Charges, limits: Limits | None, best: Allocations, i: int) -> PlannedTeacher:
+    return PlannedTeacher(
+        float(best.N_T[i]), _tokens_of(charges, limits, float(best.D_T[i])), float(best.L_T[i]), given=False
+    )
+
+
+def _tokens_of(charges: Charges, limits: Limits | None, D_T: float) -> float | None:
+    """Where its training is free the teacher has all the tokens that there may be: open, unless the caller says."""
+    unbounded = limits is None or limits.D is None
+    return None if charges.scenario == TEACHER_INFERENCE and unbounded else D_T
+
+
+def _runner_up(
+    charges: Charges, limits: Limits | None, best: Allocations, other: Allocations, i: int
+) -> RunnerUp | None:
+    if not other.loss[i] - best.loss[i] <= RUNNER_UP_NATS:
+        return None
+    return RunnerUp(
+        float(other.D_S[i]),
+        float(other.loss[i]),
+        float(other.N_T[i]),
+        _tokens_of(charges, limits, float(other.D_T[i])),
+        float(other.L_T[i]),
+    )
+
+
+def _opinion(law: KnownLaw, planned: Plan, teacher: Teacher | None) -> Callable[[], Plan]:
+    def ask() -> Plan:
+        assert law.second_opinion is not None
+        charged = Budget(planned.budget, planned.pay_logits, planned.pay_pretraining)
+        (found,) = plans(
+            PUBLISHED[law.second_opinion.law_id],
+            [charged.flops],
+            charged.charges,
+            student=planned.student.N,
+            teacher=teacher,
+        )
+        assert isinstance(found, Plan)  # the same box and prices: what one law can pay for, the other can
+        return found
+
+    return ask
+
+
+def _tokens_alone(law: KnownLaw, N_S: float, budget: float) -> float:
+    return min(budget / float(law.convention.training(N_S, 1.0)), law.box_D[1])
 
 
 def _relative_error(law: KnownLaw, support: dict[str, float]) -> float:
-    """The relative error that a verdict is held against.
+    """The relative error that a verdict is held against, for a law without joint draws.
 
     For a published law the error it was published with, which its authors checked beyond their runs. A fitted law
     has no such check, so its residual error grows with the distance from its runs (our rule): L_S follows L_T one
@@ -179,113 +280,34 @@ def _relative_error(law: KnownLaw, support: dict[str, float]) -> float:
     return law.relative_error * (1 + doublings) + support.get("L_T", 1.0) - 1
 
 
-def _check_teacher(law: KnownLaw, budget: Budget, teacher: Teacher) -> None:
-    if budget.pay_pretraining:
-        raise InputError("a teacher that exists is not trained again: pay_pretraining must be 0 for a named teacher")
-    if teacher.N is None and budget.pay_logits:
-        raise InputError("--teacher: its forward passes are paid for, so its size must be named; or --pay-logits 0")
-    if teacher.loss <= law.supervised.E:
-        raise InputError(
-            f"--teacher-loss: {teacher.loss:g} nats/token is at or below {law.supervised.E:g}, the floor E of law "
-            f"{law.id!r}: no model reaches it there. Check that the loss is in nats per token, on the law's data and "
-            "tokenizer"
-        )
-
-
-def _doubts(law: KnownLaw, budget: Budget, result: Plan, best: Allocation, teacher: Teacher | None) -> list[Doubt]:
-    found: list[Doubt] = []
-    outside = {name: factor for name, factor in result.support.items() if factor > 1.005}
-    if outside:
-        listed = ", ".join(f"{name} by {factor:.3g}x" for name, factor in outside.items())
-        found.append(Doubt("support", f"outside the runs that law {law.id!r} was fitted to: {listed}"))
-    if best.bounds:
-        found.append(
-            Doubt(
-                "bound-hit",
-                f"{', '.join(best.bounds)} sits on the edge of the search box "
-                f"(N {_span(law.box_N)}, D {_span(law.box_D)}): the best plan lies beyond it",
-            )
-        )
-    if result.unspent:
-        found.append(
-            Doubt(
-                "unspent",
-                f"{result.unspent:.3g} FLOPs of the budget are left: no more tokens fit the search box",
-            )
-        )
+def _check(law: KnownLaw, charges: Charges, student: float, teacher: Teacher | None, limits: Limits | None) -> None:
+    faults = Faults()
+    if not (math.isfinite(student) and student > 0):
+        faults.add(f"student: the number of parameters must be positive, not {student!r}")
     if teacher is not None:
-        found.extend(_teacher_doubts(law, result, teacher))
-    else:
-        found.extend(_flatness(result.near_optimal))
-    opinion = law.second_opinion
-    if opinion is not None and best.D_S < opinion.below_D_S:
-        other = plan(PUBLISHED[opinion.law_id], budget, student=result.student.N, teacher=teacher)
-        found.append(
-            Doubt(
-                "second-opinion",
-                f"the student gets fewer than {count(opinion.below_D_S)} tokens, and {opinion.why}; law "
-                f"{opinion.law_id!r} says: {_brief(other)}",
-            )
-        )
-    return found
+        if charges.pretraining:
+            faults.add("a teacher that exists is not trained again: pay_pretraining must be 0 for a named teacher")
+        if teacher.N is None and charges.logits:
+            faults.add("--teacher: its forward passes are paid for, so its size must be named; or --pay-logits 0")
+        if limits is not None:
+            faults.add("--max-teacher, --max-teacher-tokens: are for an ideal teacher; this one is named")
+        if teacher.loss <= law.supervised.E:
+            faults.add(f"--teacher-loss: {below_floor(law, teacher.loss)}")
+    faults.raise_if_any()
 
 
-def _flatness(near: NearOptimal) -> list[Doubt]:
-    wide = []
-    if near.L_T[1] - near.L_T[0] > FLAT_LOSS_NATS:
-        wide.append(f"L_T from {near.L_T[0]:.3f} to {near.L_T[1]:.3f}")
-    if near.N_T is not None and near.N_T[1] / near.N_T[0] > FLAT_SIZE_RATIO:
-        wide.append(f"N_T from {count(near.N_T[0])} to {count(near.N_T[1])}")
-    if not wide:
-        return []
-    return [Doubt("flat-optimum", f"within {near.nats:g} nats of the optimum: {' and '.join(wide)}")]
+def below_floor(law: KnownLaw, loss: float) -> str:
+    """Why a teacher of this cross-entropy cannot be, and what to do about it."""
+    return (
+        f"{loss:g} nats/token is at or below {law.supervised.E:g}, the floor E of law {law.id!r}: no model reaches it "
+        "there. Check that the loss is in nats per token, on the law's data and tokenizer"
+    )
 
 
-def _teacher_doubts(law: KnownLaw, result: Plan, teacher: Teacher) -> list[Doubt]:
-    found = []
-    low, high = result.near_optimal.L_T
-    if teacher.loss < low:
-        found.append(
-            Doubt(
-                "capacity-gap",
-                f"the teacher's {teacher.loss:.3f} nats/token is below what this student can use: teachers from "
-                f"{low:.3f} to {high:.3f} would serve it better on the same tokens",
-            )
-        )
-    elif teacher.loss > high:
-        measured = law.support.L_T
-        beyond = (
-            f", says the law, though no teacher below {measured[0]:.3f} was among its runs"
-            if measured is not None and high < measured[0]
-            else ""
-        )
-        found.append(
-            Doubt(
-                "weak-teacher",
-                f"a stronger teacher, {low:.3f} to {high:.3f} nats/token, would serve this student better on the "
-                f"same tokens{beyond}",
-            )
-        )
-    if teacher.N is not None and teacher.loss <= (limit := float(law.supervised.limit(teacher.N))):
-        found.append(
-            Doubt(
-                "teacher-unreachable",
-                f"by law {law.id!r} a {count(teacher.N)} model stays above {limit:.3f} nats/token however long it "
-                "trains; check that the teacher's loss was measured on the law's data and tokenizer",
-            )
-        )
-    return found
-
-
-def _brief(other: Plan) -> str:
-    words = f"student {other.student.loss:.3f} nats/token on {count(other.student.D)} tokens"
-    words += f", supervised {other.supervised.loss:.3f}, teacher at {other.teacher.loss:.3f}"
-    if other.teacher.N is not None and other.scenario != BEST_CASE and not other.teacher.given:
-        words += f" with {count(other.teacher.N)} parameters"
-        if other.teacher.D is not None and other.scenario != TEACHER_INFERENCE:
-            words += f" on {count(other.teacher.D)} tokens"
-    return f"{words} ({other.verdict})"
-
-
-def _span(ends: Range) -> str:
-    return f"{count(ends[0])} to {count(ends[1])}"
+def _too_small(law: KnownLaw, N_S: float, budget: float, beside: str) -> str:
+    step = float(law.convention.training(N_S, 1.0))
+    return (
+        f"a budget of {flops(budget)} FLOPs cannot pay for {beside}{count(law.box_D[0])} tokens "
+        f"of a {count(N_S)} student, the fewest this law is searched for; one student token costs "
+        f"{flops(step)} FLOPs: raise --budget or choose a smaller --student"
+    )

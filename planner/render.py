@@ -1,52 +1,96 @@
-"""A plan for a terminal: the answer in a sentence, the table, the doubts, the next command."""
+"""A plan for a terminal or a notebook: the answer in a sentence, the table, the doubts, the next command."""
 
+import io
+
+from rich.console import Console
 from rich.table import Table
 
 from fitting import terminal
 from fitting.flops import Convention
-from fitting.known import KnownLaw
+from fitting.known import Range
 from fitting.units import count, flops
-from planner.decision import Plan
+from planner.plans import Plan
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
 
+_TURNS = 3
+"""Coefficients named as those that would turn the decision soonest."""
 
-def show(result: Plan, law: KnownLaw, next_command: str) -> None:
+
+def show(result: Plan, next_command: str) -> None:
     """Print a plan: the result on stdout, its warnings on stderr."""
     out = terminal.console()
-    out.print(answer(result))
-    out.print(teacher_sentence(result))
-    out.print()
-    terminal.show_table(out, breakdown(result, law.convention))
-    out.print()
-    out.print(f"Student: {size(result.student.N, law.convention)}. Law: {law.id} ({law.source}).")
+    _print(result, out)
     terminal.show_doubts(result.warnings)
     out.print(f"Next: {next_command}")
 
 
+def html(result: Plan) -> str:
+    """The plan for a notebook, warnings included."""
+    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=terminal.WIDTH)
+    _print(result, screen)
+    for doubt in result.warnings:
+        screen.print(f"warning: {doubt.message} [{doubt.code}]", soft_wrap=True)
+    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def _print(result: Plan, out: Console) -> None:
+    out.print(answer(result))
+    out.print(teacher_sentence(result))
+    out.print()
+    terminal.show_table(out, breakdown(result))
+    out.print()
+    for sentence in (sureness(result), changes(result)):
+        if sentence:
+            out.print(sentence)
+    out.print(
+        f"Student: {size(result.student.N, result.convention)}. Law: {result.law['id']} ({result.law['source']})."
+    )
+
+
 def answer(result: Plan) -> str:
     """The verdict in one sentence."""
-    alone, taught = result.supervised.loss, result.student.loss
-    cost = flops(result.budget)
+    alone = loss(result.supervised.loss, result.supervised.interval)
+    taught = loss(result.student.loss, result.student.interval)
+    cost, N = flops(result.budget), count(result.student.N)
+    if result.target is not None:
+        return _cheapest(result)
     if result.verdict == "distil":
         return (
-            f"Distil: the {count(result.student.N)} student reaches {taught:.3f} nats/token on "
-            f"{count(result.student.D)} tokens; trained directly with the same {cost} FLOPs it reaches {alone:.3f}."
+            f"Distil: the {N} student reaches {taught} nats/token on {count(result.student.D)} tokens; trained "
+            f"directly with the same {cost} FLOPs it reaches {alone}."
         )
     if result.verdict == "supervise":
         return (
-            f"Train directly: with {cost} FLOPs the {count(result.student.N)} student reaches {alone:.3f} nats/token "
-            f"on {count(result.supervised.D)} tokens; distilled it reaches {taught:.3f}."
+            f"Train directly: with {cost} FLOPs the {N} student reaches {alone} nats/token "
+            f"on {count(result.supervised.D)} tokens; distilled it reaches {taught}."
         )
     return (
-        f"Too close to call: with {cost} FLOPs the {count(result.student.N)} student reaches {taught:.3f} nats/token "
-        f"distilled and {alone:.3f} trained directly; the law cannot tell {abs(result.margin):.3f} nats from nothing "
+        f"Too close to call: with {cost} FLOPs the {N} student reaches {taught} nats/token "
+        f"distilled and {alone} trained directly; the law cannot tell {abs(result.margin):.3f} nats from nothing "
         f"(its error here is about {result.margin_scale:.3f})."
     )
+
+
+def _cheapest(result: Plan) -> str:
+    """What a target costs, distilled and directly."""
+    target = result.target
+    assert target is not None
+    N = count(result.student.N)
+    words = (
+        f"{flops(result.budget)} FLOPs bring the distilled {N} student to {target.loss:g} nats/token, on "
+        f"{count(result.student.D)} tokens; "
+    )
+    if target.supervised_budget is None:
+        return f"{words}trained directly it stays above {target.supervised_floor:.3f}."
+    ratio = target.supervised_budget / result.budget
+    return f"{words}trained directly it needs {flops(target.supervised_budget)}, {ratio:.2f} times that."
 
 
 def teacher_sentence(result: Plan) -> str:
     """Which teacher, in one sentence."""
     teacher, near = result.teacher, result.near_optimal
+    if near is None or teacher.loss is None:
+        return "No teacher."
     span = f"{near.L_T[0]:.3f} to {near.L_T[1]:.3f}"
     if result.scenario == NAMED_TEACHER:
         who = "The teacher" if teacher.N is None else f"The {count(teacher.N)} teacher"
@@ -60,45 +104,93 @@ def teacher_sentence(result: Plan) -> str:
             f"{count(teacher.D)} tokens."
         )
     if result.scenario == TEACHER_INFERENCE:
+        tokens = "unbounded" if teacher.D is None else count(teacher.D)
         return (
             f"Look for a teacher at {look}. Its training is free here, so the smallest is best: {count(teacher.N)} "
-            "parameters with unbounded tokens."
+            f"parameters with {tokens} tokens."
         )
     assert teacher.D is not None
     return f"Train a {count(teacher.N)} teacher on {count(teacher.D)} tokens, to {look}."
 
 
-def breakdown(result: Plan, convention: Convention) -> Table:
+def sureness(result: Plan) -> str:
+    """What the joint draws say, in a sentence; nothing without them."""
+    sure = result.certainty
+    if sure is None:
+        return ""
+    low, high = sure.margin
+    words = (
+        f"Distilling wins in {sure.distil_wins:.0%} of {sure.draws} draws, by {low:.3f} to {high:.3f} nats "
+        f"({sure.level:.0%} interval)"
+    )
+    if sure.regret is None:
+        return f"{words}."
+    return f"{words}; deciding now costs {sure.regret.mean:.4f} nats on average, {sure.regret.q95:.4f} at worst (95%)."
+
+
+def changes(result: Plan) -> str:
+    """What would change the decision, in a sentence; nothing where that was not asked."""
+    if result.sensitivity is None:
+        return ""
+    budgets = []
+    for effect in result.sensitivity.budgets:
+        times = f"{effect.factor:g} times the budget"
+        if effect.margin is None:
+            budgets.append(f"{times}: too little")
+        else:
+            budgets.append(f"{times}: {effect.verdict} ({effect.margin:+.3f} nats)")
+    turning = sorted(
+        ((abs(e.turns_at), e) for e in result.sensitivity.coefficients if e.turns_at is not None), key=lambda x: x[0]
+    )
+    named = ", ".join(f"{effect.coefficient} {effect.turns_at:+.1%}" for _, effect in turning[:_TURNS])
+    words = named if named else "no coefficient alone, by up to 20%"
+    return f"Would change it: {'; '.join(budgets)}. The margin's sign turns with {words}."
+
+
+def breakdown(result: Plan) -> Table:
     """Parameters, tokens, cross-entropy and FLOPs of the student, the teacher and supervised training."""
     grid = terminal.table("", "parameters", "tokens", "D/N", "nats/token", "FLOPs", "share")
     student, teacher, spent = result.student, result.teacher, result.flops
 
-    def row(name: str, N: float | None, D: float | None, loss: float, cost: float | None) -> None:
+    def row(name: str, N: float | None, D: float | None, reached: str, cost: float | None) -> None:
         ratio = "" if N is None or D is None else f"{D / N:.3g}"
         grid.add_row(
             name,
             "any" if N is None else count(N),
             "" if D is None else count(D),
             ratio,
-            f"{loss:.3f}",
+            reached,
             "" if cost is None else flops(cost),
             "" if cost is None else f"{100 * cost / result.budget:.0f}%",
         )
 
-    row("student, distilled", student.N, student.D, student.loss, spent.student_training)
-    row(
-        "teacher",
-        teacher.N,
-        teacher.D,
-        teacher.loss,
-        spent.teacher_training if result.pay_pretraining else None,
-    )
+    if teacher.loss is not None:
+        row(
+            "student, distilled",
+            student.N,
+            student.D,
+            loss(student.loss, student.interval),
+            spent.student_training,
+        )
+        row(
+            "teacher",
+            teacher.N,
+            teacher.D,
+            f"{teacher.loss:.3f}",
+            spent.teacher_training if result.pay_pretraining else None,
+        )
     if result.pay_logits:
         grid.add_row("teacher's forwards", "", count(student.D), "", "", flops(spent.teacher_inference),
                      f"{100 * spent.teacher_inference / result.budget:.0f}%")  # fmt: skip
-    row("student, supervised", student.N, result.supervised.D, result.supervised.loss,
-        float(convention.training(student.N, result.supervised.D)))  # fmt: skip
+    alone = result.supervised
+    row("student, supervised", student.N, alone.D, loss(alone.loss, alone.interval),
+        float(result.convention.training(student.N, alone.D)))  # fmt: skip
     return grid
+
+
+def loss(value: float, interval: Range | None) -> str:
+    """ "2.113 (2.101 to 2.125)", with the interval where there is one."""
+    return f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
 def size(N: float, convention: Convention) -> str:

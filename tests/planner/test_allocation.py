@@ -11,11 +11,17 @@ from fitting.errors import Infeasible, InputError
 from fitting.known import Support
 from fitting.laws import DistillationLaw, SupervisedLaw
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
-from planner.allocation import Search
-from planner.decision import plan
-from planner.scenarios import Budget, Teacher
+from planner import allocation
+from planner.decision import plan, plans
+from planner.problems import Problems
+from planner.scenarios import Budget, Charges, Teacher
 
 SCENARIOS = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+
+
+def best(law, N_S, C, deltas):
+    """The least loss of students and budgets side by side, shape (k,)."""
+    return allocation.optimum(Problems.of(law, N_S, C, Charges(*deltas)))[0].loss
 
 
 def forward(N):
@@ -71,13 +77,13 @@ def brute_force(N_S, C, pay_logits, pay_pretraining, B=24181):
 @pytest.mark.parametrize("N_S", [3e8, 1e9, 1e10, 5e10])
 @pytest.mark.parametrize("C", [1e20, 1e22, 1e24, 1e26])
 def test_the_optimum_equals_brute_force(N_S, C, deltas):
-    ours = Search(BUSBRIDGE2025_LAW, N_S, Budget(C, *deltas)).optimum().loss
+    (ours,) = best(BUSBRIDGE2025_LAW, N_S, C, deltas)
     assert ours == pytest.approx(brute_force(N_S, C, *deltas), rel=1e-6)
 
 
 @pytest.mark.parametrize("deltas", SCENARIOS)
 def test_the_optimum_equals_brute_force_with_a_live_data_term(deltas):
-    ours = Search(BUSBRIDGE2025_FIGURES_LAW, 1e10, Budget(1e21, *deltas)).optimum().loss
+    (ours,) = best(BUSBRIDGE2025_FIGURES_LAW, 1e10, 1e21, deltas)
     assert ours == pytest.approx(brute_force(1e10, 1e21, *deltas, B=1.36e6), rel=1e-6)
 
 
@@ -106,9 +112,8 @@ budgets = st.floats(19.5, 26).map(lambda x: 10**x)
 @settings(max_examples=40, deadline=None)
 @given(N_S=sizes, C=budgets, factor=st.floats(1.01, 100), deltas=st.sampled_from(SCENARIOS))
 def test_more_budget_never_hurts(N_S, C, factor, deltas):
-    less = Search(BUSBRIDGE2025_LAW, N_S, Budget(C, *deltas)).optimum()
-    more = Search(BUSBRIDGE2025_LAW, N_S, Budget(C * factor, *deltas)).optimum()
-    assert more.loss <= less.loss * (1 + 1e-9)
+    less, more = best(BUSBRIDGE2025_LAW, N_S, [C, C * factor], deltas)
+    assert more <= less * (1 + 1e-9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -128,12 +133,10 @@ def test_the_budget_is_spent_and_the_plan_adds_up(N_S, C, deltas):
 @settings(max_examples=25, deadline=None)
 @given(N_S=sizes, C=budgets)
 def test_paying_for_more_never_helps(N_S, C):
-    best, inference, pretraining, both = (
-        Search(BUSBRIDGE2025_LAW, N_S, Budget(C, *deltas)).optimum().loss for deltas in SCENARIOS
-    )
+    free, inference, pretraining, both = (best(BUSBRIDGE2025_LAW, N_S, C, deltas)[0] for deltas in SCENARIOS)
     slack = 1 + 1e-9
-    assert best <= inference * slack
-    assert best <= pretraining * slack
+    assert free <= inference * slack
+    assert free <= pretraining * slack
     assert inference <= both * slack
     assert pretraining <= both * slack
 
@@ -184,12 +187,14 @@ def test_any_law_gets_a_plan_or_a_no(data):
 
 
 def test_near_optimal_edges_cost_what_they_say():
-    search = Search(BUSBRIDGE2025_LAW, 1e9, Budget(1e22, 1, 1))
-    best = search.optimum()
-    edges = np.array(search.near_optimal_loss(best, 1e-3))
-    assert search.loss_by_teacher_loss(np.log(edges - 1.220)) - best.loss == pytest.approx([1e-3, 1e-3], rel=1e-3)
-    sizes_ = np.array(search.near_optimal_size(best, 1e-3))
-    assert search.loss_by_teacher_size(np.log(sizes_)) - best.loss == pytest.approx([1e-3, 1e-3], rel=1e-2)
+    problems = Problems.of(BUSBRIDGE2025_LAW, 1e9, 1e22, Charges(1, 1))
+    (found,) = plans(BUSBRIDGE2025_LAW, [1e22], Charges(1, 1), student=1e9)
+    edges = np.array([found.near_optimal.L_T])
+    cost = problems.loss(np.log(edges - 1.220)) - found.student.loss
+    assert cost[0] == pytest.approx([1e-3, 1e-3], rel=1e-3)
+    sizes_ = np.array([found.near_optimal.N_T])
+    cost = allocation.loss_of_size(problems, np.log(sizes_)) - found.student.loss
+    assert cost[0] == pytest.approx([1e-3, 1e-3], rel=1e-2)
 
 
 def test_a_budget_beyond_the_box_is_left_unspent_and_said():

@@ -10,7 +10,8 @@ from planner.scenarios import Budget
 
 FIELDS = {
     "schema", "scenario", "law", "deltas", "budget", "unspent", "student", "teacher", "flops", "supervised",
-    "verdict", "margin", "margin_scale", "margin_basis", "near_optimal", "support", "warnings",
+    "verdict", "margin", "margin_scale", "margin_basis", "near_optimal", "runner_up", "certainty", "sensitivity",
+    "target", "support", "warnings",
 }  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def test_json_is_one_object_of_the_contract(distillaw, arguments, scenario):
     assert found["student"]["interval"] is None
     assert set(found["teacher"]) == {"N", "D", "loss", "given"}
     assert set(found["flops"]) == {"student_training", "teacher_inference", "teacher_training", "total"}
-    assert set(found["supervised"]) == {"D", "loss"}
+    assert set(found["supervised"]) == {"D", "loss", "interval"}
     assert set(found["near_optimal"]) == {"nats", "L_T", "N_T"}
     assert all(set(warning) == {"code", "message"} for warning in found["warnings"])
     assert found["flops"]["total"] == pytest.approx(found["budget"], rel=1e-9)

@@ -1,0 +1,159 @@
+"""How sure a plan is, by the joint draws of a fitted law: intervals, who wins, and the regret of deciding now.
+
+What a plan fixes is what its owner can fix: N_T, D_T and D_S where the teacher is trained for it, so that L_T is what
+each draw makes of that teacher; L_T itself where the teacher exists, since its cross-entropy can be measured.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fitting import intervals
+from fitting.fit import Fit
+from fitting.known import KnownLaw, Range
+from fitting.laws import DistillationLaw, SupervisedLaw
+from planner.allocation import optimum
+from planner.plans import Certainty, Plan, Regret
+from planner.problems import Problems
+from planner.scenarios import Charges, Limits
+from planner.search import Floats
+
+POINTS = 129
+"""Points of the grid on which each draw's basins are told apart."""
+
+
+class _Prediction(NamedTuple):
+    """A predicted cross-entropy: by the law, by each draw (shape (draws,)), and on log L what comes beside the draws.
+
+    `drift` and `growth` are those of predictions beyond the runs, `noise` the standard deviation of a run.
+    """
+
+    loss: float
+    drawn: Floats
+    drift: float
+    growth: float
+    noise: float
+
+    def interval(self, half_widths: float) -> Range:
+        """The ends between which a run should come to lie; they always hold the prediction itself."""
+        spread = float(np.mean((np.log(self.drawn) - np.log(self.loss)) ** 2))
+        half = half_widths * np.sqrt(spread + self.noise**2 + self.growth**2)
+        centre = np.log(self.loss) + self.drift
+        return min(float(np.exp(centre - half)), self.loss), max(float(np.exp(centre + half)), self.loss)
+
+
+def with_certainty(law: KnownLaw, plan: Plan, limits: Limits | None, level: float, *, regret: bool) -> Plan:
+    """The plan with intervals, a verdict held against the interval of its margin, and its regret if asked for."""
+    fit, draws = law.fitted, _draws(law)
+    student, alone_ = _distilled(law, fit, draws, plan), _alone(law, fit, draws, plan.student.N, plan.supervised.D)
+    half = intervals.quantile(level, fit)
+    margin = _margin(student, alone_, half)
+    wins = float(np.mean(alone_.drawn > student.drawn))
+    losses = _regret(law, plan, limits, draws, student, alone_) if regret else None
+    scale = 0.5 * (margin[1] - margin[0])
+    return replace(
+        plan,
+        student=replace(plan.student, interval=student.interval(half)),
+        supervised=replace(plan.supervised, interval=alone_.interval(half)),
+        verdict="distil" if margin[0] > 0 else "supervise" if margin[1] < 0 else "too-close",
+        margin_scale=scale,
+        margin_basis="interval",
+        certainty=Certainty(len(draws.A), level, margin, wins, losses),
+    )
+
+
+def alone(law: KnownLaw, N_S: float, D: float, level: float) -> Range:
+    """The interval of a student trained directly."""
+    return _alone(law, law.fitted, _draws(law), N_S, D).interval(intervals.quantile(level, law.fitted))
+
+
+def _draws(law: KnownLaw) -> DistillationLaw:
+    found = intervals.drawn(law.fitted)
+    assert isinstance(found, DistillationLaw)  # a law without distillation was refused before
+    return found
+
+
+def _stage(fit: Fit) -> Fit:
+    return fit if fit.supervised is None else fit.supervised
+
+
+def _noise(part: Fit, reach: intervals.Reach) -> float:
+    # a law that was given, not fitted, says nothing of its runs' noise but its error
+    return float(intervals.noise_of(part) * reach.noise)
+
+
+def _alone(law: KnownLaw, fit: Fit, draws: DistillationLaw, N: float, D: float) -> _Prediction:
+    part = _stage(fit)
+    reach = intervals.beyond(part, np.asarray(N), np.asarray(D), None)
+    return _Prediction(
+        float(law.supervised.loss(N, D)),
+        draws.supervised.loss(N, D),
+        float(reach.drift),
+        float(reach.growth),
+        _noise(part, reach),
+    )
+
+
+def _distilled(law: KnownLaw, fit: Fit, draws: DistillationLaw, plan: Plan) -> _Prediction:
+    N, D, L_T = plan.student.N, plan.student.D, plan.teacher.loss
+    assert L_T is not None
+    assert law.distillation is not None
+    reach = intervals.beyond(fit, np.asarray(N), np.asarray(D), np.asarray(L_T))
+    drift, growth, noise = float(reach.drift), float(reach.growth), _noise(fit, reach)
+    teacher: Any = L_T
+    if plan.pay_pretraining:
+        assert plan.teacher.N is not None
+        assert plan.teacher.D is not None
+        made = _alone(law, fit, draws, plan.teacher.N, plan.teacher.D)
+        teacher = made.drawn
+        # d log L_S / d log L_T carries the teacher's own errors over
+        ends = [float(law.distillation.loss(N, D, L_T * factor)) for factor in (1 - 1e-4, 1 + 1e-4)]
+        slope = (np.log(ends[1]) - np.log(ends[0])) / (np.log1p(1e-4) - np.log1p(-1e-4))
+        drift += slope * made.drift
+        growth, noise = float(np.hypot(growth, slope * made.growth)), float(np.hypot(noise, slope * made.noise))
+    return _Prediction(plan.student.loss, draws.loss(N, D, teacher), drift, growth, noise)
+
+
+def _margin(student: _Prediction, alone: _Prediction, half_widths: float) -> Range:
+    """The interval of the margin: the noise of single runs is no reason to change a decision, so it is left out."""
+    margin = alone.loss - student.loss
+    spread = float(np.mean((alone.drawn - student.drawn - margin) ** 2))
+    beyond = (alone.loss * alone.growth) ** 2 + (student.loss * student.growth) ** 2
+    half = half_widths * float(np.sqrt(spread + beyond))
+    centre = margin + alone.loss * alone.drift - student.loss * student.drift
+    return min(centre - half, margin), max(centre + half, margin)
+
+
+def _regret(
+    law: KnownLaw,
+    plan: Plan,
+    limits: Limits | None,
+    draws: DistillationLaw,
+    student: _Prediction,
+    alone: _Prediction,
+) -> Regret:
+    """Nats/token lost to the plan that each draw would choose, distilled or not."""
+    charges = Charges(plan.pay_logits, plan.pay_pretraining)
+    carried, best = student.drawn, student.drawn
+    if not plan.teacher.given:
+        problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, draws)
+        found = optimum(problems, points=POINTS)[0].loss
+        if not plan.pay_pretraining:
+            carried = _looked_for(problems, draws.supervised, plan)
+        best = np.minimum(found, carried)
+    chosen = carried if plan.margin > 0 else alone.drawn
+    lost = chosen - np.minimum(best, alone.drawn)
+    return Regret(float(np.mean(lost)), float(np.quantile(lost, 0.95)))
+
+
+def _looked_for(problems: Problems, supervised: SupervisedLaw, plan: Plan) -> Floats:
+    """Each draw's loss of a student whose teacher was found by its cross-entropy, at the price the draw puts on it.
+
+    Where a draw has no teacher that good, the best that it has.
+    """
+    assert plan.teacher.loss is not None
+    low, high = problems.t_range()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = np.nan_to_num(np.log(np.maximum(plan.teacher.loss - supervised.E, 0.0)), neginf=-np.inf)
+    return problems.loss(np.clip(t, low, high)[:, None])[:, 0]

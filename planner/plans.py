@@ -1,0 +1,260 @@
+"""A plan: what to do with a budget, what it is held against, and how sure the law can be. Nouns only."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from fitting.fit import Doubt
+from fitting.flops import Convention, Spend
+from fitting.known import Range
+from planner.scenarios import SUPERVISED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = "distillaw/plan/1"
+
+Verdict = Literal["distil", "supervise", "too-close"]
+
+
+def verdict_of(margin: float, scale: float) -> Verdict:
+    """Distil or not, where the margin (nats/token) exceeds what it is held against."""
+    return "too-close" if abs(margin) <= scale else "distil" if margin > 0 else "supervise"
+
+
+@dataclass(frozen=True)
+class Student:
+    """N parameters trained on D tokens to `loss` nats/token; `interval` only from a law with joint draws."""
+
+    N: float
+    D: float
+    loss: float
+    interval: Range | None = None
+
+
+@dataclass(frozen=True)
+class PlannedTeacher:
+    """The teacher of a plan. What the scenario leaves open is None; `given` if the caller named it."""
+
+    N: float | None
+    D: float | None
+    loss: float | None
+    given: bool
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """The same student trained directly with the whole budget."""
+
+    D: float
+    loss: float
+    interval: Range | None = None
+
+
+@dataclass(frozen=True)
+class NearOptimal:
+    """Teachers whose student loses at most `nats` nats/token to the optimum; `N_T` is None where size is free.
+
+    For a named teacher, `L_T` is the interval around the cross-entropy that would serve this student best on the
+    same tokens; the teacher itself may lie outside it.
+    """
+
+    nats: float
+    L_T: Range
+    N_T: Range | None
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """Another local optimum that the law can hardly tell from the best: a different teacher, nearly the same loss."""
+
+    student_D: float
+    student_loss: float
+    teacher_N: float
+    teacher_D: float | None
+    teacher_loss: float
+
+
+@dataclass(frozen=True)
+class Regret:
+    """Nats/token that the plan loses to the plan each draw would choose: the mean, and the 95 % quantile."""
+
+    mean: float
+    q95: float
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What the joint draws of a fitted law say of a plan.
+
+    `margin` is the interval at `level` of the margin over supervised training, `distil_wins` the share of draws under
+    which this plan's student beats it. `regret` is that of the better side by the law itself, distilled or not.
+    """
+
+    draws: int
+    level: float
+    margin: Range
+    distil_wins: float
+    regret: Regret | None
+
+
+@dataclass(frozen=True)
+class CoefficientEffect:
+    """What 1 % more of one coefficient does to the loss of the plan made anew and to its margin, nats/token.
+
+    `turns_at` is the relative change, of at most 20 % either way, at which the margin changes its sign; None if none.
+    """
+
+    coefficient: str
+    loss: float
+    margin: float
+    turns_at: float | None
+
+
+@dataclass(frozen=True)
+class BudgetEffect:
+    """The plan made anew for `factor` times the budget; None where that buys too little."""
+
+    factor: float
+    loss: float | None
+    margin: float | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What would change the plan: each coefficient alone, the budget doubled and halved."""
+
+    coefficients: tuple[CoefficientEffect, ...]
+    budgets: tuple[BudgetEffect, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The cross-entropy that a plan is the cheapest way to, and what training directly needs for it.
+
+    `supervised_budget` is None where training directly cannot reach it; its floor is `supervised_floor`.
+    """
+
+    loss: float
+    supervised_budget: float | None
+    supervised_floor: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with a budget in one scenario (schema distillaw/plan/1).
+
+    The scenario "supervised" has no teacher, no margin and nothing near-optimal.
+    """
+
+    scenario: str
+    law: Mapping[str, Any]
+    pay_logits: float
+    pay_pretraining: float
+    budget: float
+    student: Student
+    teacher: PlannedTeacher
+    flops: Spend
+    supervised: Supervised
+    verdict: Verdict
+    margin: float
+    margin_scale: float
+    margin_basis: Literal["interval", "published-error"]
+    near_optimal: NearOptimal | None
+    runner_up: RunnerUp | None
+    support: Mapping[str, float]
+    warnings: tuple[Doubt, ...]
+    certainty: Certainty | None = None
+    sensitivity: Sensitivity | None = None
+    target: Target | None = None
+
+    @property
+    def unspent(self) -> float:
+        """FLOPs that a bound of the search kept from being spent; 0 where the whole budget is used."""
+        left = self.budget - self.flops.total
+        return left if left > 1e-9 * self.budget else 0.0
+
+    @property
+    def outside(self) -> dict[str, float]:
+        """The quantities outside the law's runs, and by which factor."""
+        return {name: factor for name, factor in self.support.items() if factor > _ROUNDING}
+
+    @property
+    def convention(self) -> Convention:
+        """How the plan counts parameters and FLOPs."""
+        return Convention.from_dict(dict(self.law["convention"]), "plan")
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """The shares of the budget that go into the student, the teacher's forward passes and its training."""
+        spent = self.flops
+        parts = (spent.student_training, spent.teacher_inference, spent.teacher_training)
+        return parts[0] / self.budget, parts[1] / self.budget, parts[2] / self.budget
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as one JSON object with raw SI numbers."""
+        data = asdict(self)
+        return {
+            "schema": SCHEMA,
+            "scenario": self.scenario,
+            "law": dict(self.law),
+            "deltas": {"logits": self.pay_logits, "pretraining": self.pay_pretraining},
+            "budget": self.budget,
+            "unspent": self.unspent,
+            "student": data["student"],
+            "teacher": data["teacher"],
+            "flops": {**data["flops"], "total": self.flops.total},
+            **{key: data[key] for key in ("supervised", "verdict", "margin", "margin_scale", "margin_basis")},
+            **{key: data[key] for key in ("near_optimal", "runner_up", "certainty", "sensitivity", "target")},
+            "support": dict(self.support),
+            "warnings": data["warnings"],
+        }
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row of a pandas frame."""
+        return frame([self])
+
+    def _repr_html_(self) -> str:
+        """The plan as the command prints it, for a notebook."""
+        from planner import render
+
+        return render.html(self)
+
+
+_ROUNDING = 1.005
+"""Factors below this print as 1: on the edge of the runs is inside them."""
+
+
+def frame(plans: Iterable[Plan]) -> "pd.DataFrame":
+    """A pandas frame of one row per plan: losses in nats/token with their intervals, counts, FLOPs, verdicts."""
+    import pandas as pd
+
+    return pd.DataFrame([_row(plan) for plan in plans])
+
+
+def _row(plan: Plan) -> dict[str, Any]:
+    low, high = plan.student.interval or (None, None)
+    margin_low, margin_high = plan.certainty.margin if plan.certainty else (None, None)
+    return {
+        "scenario": plan.scenario,
+        "budget": plan.budget,
+        "student_N": plan.student.N,
+        "student_D": plan.student.D,
+        "student_loss": plan.student.loss,
+        "student_loss_low": low,
+        "student_loss_high": high,
+        "teacher_N": plan.teacher.N,
+        "teacher_D": plan.teacher.D,
+        "teacher_loss": plan.teacher.loss,
+        **{f"flops_{name}": value for name, value in asdict(plan.flops).items()},
+        "supervised_D": plan.supervised.D,
+        "supervised_loss": plan.supervised.loss,
+        "verdict": None if plan.scenario == SUPERVISED else plan.verdict,
+        "margin": plan.margin,
+        "margin_low": margin_low,
+        "margin_high": margin_high,
+        "margin_scale": plan.margin_scale,
+        "distil_wins": plan.certainty.distil_wins if plan.certainty else None,
+        "farthest_outside": max(plan.support.values(), default=1.0),
+    }

@@ -1,0 +1,283 @@
+"""Many planning problems side by side: what a budget leaves for the student beside the cheapest teacher of each L_T.
+
+All teachers of one cross-entropy lie on a curve, L(N_T, D_T) = L_T, along which
+v = log of (A N_T^-α) / (B D_T^-β) runs over all numbers: with t = log(L_T - E),
+log N_T = (log A - t/γ + log(1 + e^-v)) / α and log D_T = (log B - t/γ + log(1 + e^v)) / β, free of cancellation.
+On it the price has one minimum (docs/adr/0010-many-plans-at-once.md), so the cheapest teacher is the root of one
+increasing function of v, found by Newton's method for all problems and all points at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitting.errors import InputError
+from fitting.flops import FORWARDS_PER_TRAINING_STEP, Convention
+from fitting.known import KnownLaw, Range
+from fitting.laws import DistillationLaw, SupervisedLaw
+from planner.scenarios import Charges, Limits
+
+Floats = NDArray[np.float64]
+Coefficients = TypeVar("Coefficients", SupervisedLaw, DistillationLaw)
+
+_NEWTON_STEPS = 40
+_CONVERGED = 1e-12
+
+_STRAIGHT = 1e-17
+"""Share of a term of the law below which it cannot be told from nothing."""
+
+
+@dataclass(frozen=True)
+class Problems:
+    """k problems: each with its own law, student size and budget; what is paid and the search box are common.
+
+    N_S and C (FLOPs) have shape (k, 1), coefficients too where they differ, so that points of shape (k, p) broadcast
+    against them. Every method takes t = log(L_T - E) of shape (k, p). `box_D` bounds the student's tokens; `teacher_N`
+    and `teacher_D` bound the teacher.
+    """
+
+    supervised: SupervisedLaw
+    distillation: DistillationLaw
+    convention: Convention
+    N_S: Floats
+    C: Floats
+    charges: Charges
+    box_D: Range
+    teacher_N: Range
+    teacher_D: Range
+
+    @classmethod
+    def of(
+        cls,
+        law: KnownLaw,
+        N_S: Any,
+        C: Any,
+        charges: Charges,
+        limits: Limits | None = None,
+        drawn: DistillationLaw | None = None,
+    ) -> "Problems":
+        """Problems of the student sizes and budgets, which broadcast to one dimension; `charges` says what is paid.
+
+        `drawn` has the coefficients of other laws in place of the law's own, of shape (k,). Raises `InputError` for
+        a law without distillation and for limits outside the law's search box.
+        """
+        distillation = law.require_distillation() if drawn is None else drawn
+        limits = limits or Limits()
+        drawn_k = np.shape(distillation.supervised.A)
+        N_S, C, _ = np.broadcast_arrays(
+            np.atleast_1d(np.asarray(N_S, dtype=float)), np.atleast_1d(np.asarray(C, dtype=float)), np.zeros(drawn_k)
+        )
+        supervised = _map(distillation.supervised, _column)
+        return cls(
+            supervised,
+            replace(_map(distillation, _column), supervised=supervised),
+            law.convention,
+            N_S[:, None],
+            C[:, None],
+            charges,
+            law.box_D,
+            _bounded(law.box_N, limits.N, "--max-teacher", "parameters"),
+            _bounded(law.box_D, limits.D, "--max-teacher-tokens", "tokens"),
+        )
+
+    def __len__(self) -> int:
+        return len(self.N_S)
+
+    def take(self, index: NDArray[np.intp]) -> "Problems":
+        """The problems at `index`, which may repeat."""
+
+        def pick(value: Any) -> Any:
+            return value[index] if np.ndim(value) else value
+
+        supervised = _map(self.supervised, pick)
+        return replace(
+            self,
+            supervised=supervised,
+            distillation=replace(_map(self.distillation, pick), supervised=supervised),
+            N_S=self.N_S[index],
+            C=self.C[index],
+        )
+
+    @property
+    def paid(self) -> bool:
+        """Whether the teacher costs the student any tokens."""
+        return bool(self.charges.logits or self.charges.pretraining)
+
+    def t_range(self) -> tuple[Floats, Floats]:
+        """The ends of t = log(L_T - E) that teachers in the box can reach; shape (k,) each."""
+        low, high = (
+            self.t_of_teacher(np.full(self.N_S.shape, N), np.full(self.N_S.shape, D))[:, 0]
+            for N, D in ((self.teacher_N[1], self.teacher_D[1]), (self.teacher_N[0], self.teacher_D[0]))
+        )
+        return low, high
+
+    def t_of_teacher(self, N_T: Floats, D_T: Floats) -> Floats:
+        """t = log(L(N_T, D_T) - E), without the cancellation."""
+        law = self.supervised
+        found: Floats = law.gamma * np.log(law.A * N_T**-law.alpha + law.B * D_T**-law.beta)
+        return found
+
+    def L_T(self, t: Floats) -> Floats:
+        """The teacher's cross-entropy."""
+        found: Floats = self.supervised.E + np.exp(t)
+        return found
+
+    def teacher(self, t: Floats) -> tuple[Floats, Floats]:
+        """log N_T and log D_T of the teacher of each L_T that leaves the student the most tokens.
+
+        Without charge for its training the smallest, trained on all that the box allows. Without any charge the one
+        of least F(N_T) D_T, as the paper reports it.
+        """
+        low, high = self._ends(t)
+        if self.charges.logits and not self.charges.pretraining:
+            return self._on_curve(t, high)[:2]
+        law = self.supervised
+        v = np.clip(np.log(law.beta / law.alpha) + 0.0 * t, low, high)
+        v = _root(lambda v: self._stationarity(t, v, logits=False), v, low, high)
+        if self.charges.logits and self.charges.pretraining:
+            # a smaller teacher than the cheapest to train: to its right the function rises at least as fast as v
+            affordable = self.student_tokens(*self._on_curve(t, v)[:2]) > 0
+            here = np.where(affordable, high, v)
+            v = _root(lambda x: self._stationarity(t, x, logits=True), v, v, here)
+        return self._on_curve(t, v)[:2]
+
+    def student_tokens(self, log_N_T: Floats, log_D_T: Floats) -> Floats:
+        """What the budget leaves for the student (Eq 9 solved for D_S); negative where the teacher costs more."""
+        F = self.convention.forward_of_cube(np.exp(log_N_T / 3))[0]
+        left = self.C
+        if self.charges.pretraining:
+            left = left - self.charges.pretraining * FORWARDS_PER_TRAINING_STEP * F * np.exp(log_D_T)
+        tokens: Floats = np.minimum(left / (self._student_step + self.charges.logits * F), self.box_D[1])
+        return tokens
+
+    def tokens(self, t: Floats) -> Floats:
+        """The student's tokens beside the cheapest teacher of each L_T."""
+        if not self.paid:
+            return self.supervised_tokens()[:, None] + 0.0 * t
+        return self.student_tokens(*self.teacher(t))
+
+    def student_loss(self, D_S: Floats, L_T: Any) -> Floats:
+        """L_S, +inf where the student gets fewer tokens than the box allows."""
+        feasible = D_S >= self.box_D[0]
+        with np.errstate(under="ignore"):
+            loss = self.distillation.loss(self.N_S, np.where(feasible, D_S, self.box_D[0]), L_T)
+        return np.where(feasible, loss, np.inf)
+
+    def loss(self, t: Floats) -> Floats:
+        """L_S beside the cheapest teacher of each cross-entropy."""
+        return self.student_loss(self.tokens(t), self.L_T(t))
+
+    def loss_of_teacher(self, log_N_T: Floats, log_D_T: Floats) -> Floats:
+        """L_S beside a teacher of N_T parameters trained on D_T tokens."""
+        L_T = self.L_T(self.t_of_teacher(np.exp(log_N_T), np.exp(log_D_T)))
+        return self.student_loss(self.student_tokens(log_N_T, log_D_T), L_T)
+
+    def with_teacher(self, L_T: float, N_T: float | None) -> tuple[Floats, Floats]:
+        """D_S and L_S with a teacher that exists (Eq 27): what its forward passes leave; shape (k,) each."""
+        price = 0.0 if N_T is None else self.charges.logits * float(self.convention.forward(N_T))
+        D_S = np.minimum(self.C / (self._student_step + price), self.box_D[1])
+        return D_S[:, 0], self.student_loss(D_S, L_T)[:, 0]
+
+    def supervised_tokens(self) -> Floats:
+        """D of the student trained directly with the whole budget; shape (k,)."""
+        tokens: Floats = np.minimum(self.C / self._student_step, self.box_D[1])[:, 0]
+        return tokens
+
+    def supervised_loss(self) -> Floats:
+        """The cross-entropy of the student trained directly with the whole budget; shape (k,)."""
+        found: Floats = self.supervised.loss(self.N_S, self.supervised_tokens()[:, None])[:, 0]
+        return found
+
+    @property
+    def _student_step(self) -> Any:
+        """FLOPs of training the student on one token."""
+        return FORWARDS_PER_TRAINING_STEP * self.convention.forward(self.N_S)
+
+    def _on_curve(self, t: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
+        """log N_T, log D_T and e^-|v| at v on the curves of t."""
+        law = self.supervised
+        small = np.exp(-np.abs(v))
+        both = np.log1p(small)
+        level = t / law.gamma
+        log_N = (np.log(law.A) - level + both + np.maximum(-v, 0.0)) / law.alpha
+        log_D = (np.log(law.B) - level + both + np.maximum(v, 0.0)) / law.beta
+        return log_N, log_D, small
+
+    def _ends(self, t: Floats) -> tuple[Floats, Floats]:
+        """The v between which a teacher of each L_T lies inside the box."""
+        law = self.supervised
+        level = t / law.gamma
+        N = [law.alpha * np.log(end) - np.log(law.A) + level for end in self.teacher_N]
+        D = [law.beta * np.log(end) - np.log(law.B) + level for end in self.teacher_D]
+        low = np.maximum(-_inverse_softplus(N[1]), _inverse_softplus(D[0]))
+        high = np.minimum(-_inverse_softplus(N[0]), _inverse_softplus(D[1]))
+        # at either end of t the curve touches the box in a corner, where rounding may turn the two around
+        return np.minimum(low, high), high
+
+    def _stationarity(self, t: Floats, v: Floats, *, logits: bool) -> tuple[Floats, Floats]:
+        """An increasing function of v that is zero at the cheapest teacher, and its slope; `logits` counts those too.
+
+        d log(price) / d log N_T = 0 reads v = log(s (1 + κ) β / α), with s the elasticity of F and
+        κ = δ_Lgt F (C - P) / ((3 F_S + δ_Lgt F) P), P the price of the teacher's training.
+        """
+        law = self.supervised
+        log_N, log_D, small = self._on_curve(t, v)
+        F, s, bend = self.convention.forward_of_cube(np.exp(log_N / 3))
+        # d log N / d v = -1 / (α (1 + e^v))
+        turn = -np.where(v > 0, small, 1.0) / (1 + small) / law.alpha
+        value, slope = v - np.log(s * (law.beta / law.alpha)), 1 - bend / s * turn
+        if not logits:
+            return value, slope
+        share = self.charges.logits * F / (self._student_step + self.charges.logits * F)
+        ratio = self.C / (self.charges.pretraining * FORWARDS_PER_TRAINING_STEP * F) * np.exp(-log_D)
+        kappa = share * (ratio - 1)
+        # d log P / d v
+        price = s * turn + np.where(v > 0, 1.0, small) / (1 + small) / law.beta
+        rise = kappa * s * (1 - share) * turn - share * ratio * price
+        return value - np.log1p(kappa), slope - rise / (1 + kappa)
+
+
+def _root(function: Callable[[Floats], tuple[Floats, Floats]], v: Floats, low: Floats, high: Floats) -> Floats:
+    """The roots of increasing functions (value and slope) in [low, high], the nearer end where there is none.
+
+    Newton's steps from `v`, halving where one leaves the bracket.
+    """
+    below, above = low - 1, high + 1  # where the function was seen to be negative, positive: nowhere yet
+    for _ in range(_NEWTON_STEPS):
+        value, slope = function(v)
+        below, above = np.where(value < 0, v, below), np.where(value > 0, v, above)
+        step = np.clip(v - value / slope, low, high)
+        done = np.abs(step - v) <= _CONVERGED * (1 + np.abs(v))
+        inside = done | (step > below) & (step < above)
+        v = np.where(inside, step, np.clip(0.5 * (below + above), low, high))
+        if (done & inside).all():
+            break
+    return v
+
+
+def _inverse_softplus(x: Floats) -> Floats:
+    """log(e^x - 1), the v with log(1 + e^v) = x; where x is not positive a v below which the curve is straight."""
+    positive = np.maximum(x, _STRAIGHT)
+    found: Floats = positive + np.log(-np.expm1(-positive))
+    return found
+
+
+def _map(law: Coefficients, function: Any) -> Coefficients:
+    """The law with `function` applied to each of its own coefficients."""
+    names = [name for name in law.__dataclass_fields__ if name != "supervised"]
+    return replace(law, **{name: function(getattr(law, name)) for name in names})
+
+
+def _column(value: Any) -> Any:
+    return np.asarray(value, dtype=float)[:, None] if np.ndim(value) else value
+
+
+def _bounded(box: Range, limit: float | None, flag: str, what: str) -> Range:
+    if limit is None:
+        return box
+    if limit < box[0]:
+        raise InputError(f"{flag}: no teacher has at most {limit:g} {what}; the law is searched from {box[0]:g} on")
+    return box[0], min(box[1], limit)
