@@ -1,16 +1,16 @@
 """The commands `distillaw predict` and `laws`: flags in, one answer out; mounted by name."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fitting import units
 from fitting.errors import Faults
-from fitting.known import KnownLaw
-from fitting.library import load_law, parse_size
-from fitting.options import ConventionOption, Json, Map, check_out, read_runs
-from fitting.published import DEFAULT_LAW, PUBLISHED
+from fitting.options import DEFAULT_LAW, ConventionOption, Json, Map, check_out, read_runs
+
+if TYPE_CHECKING:
+    from fitting.known import KnownLaw
 
 
 def predict(
@@ -43,6 +43,8 @@ def predict(
       distillaw predict --student 100K --tokens 2M --teacher-loss 2.5 --law law.json
       distillaw predict runs.csv --law law.json --out predicted.csv
     """
+    from fitting.library import load_law, parse_size
+
     faults = Faults()
     known = faults.collect(load_law, law)
     single = {"--student": student, "--tokens": tokens, "--teacher-loss": teacher_loss}
@@ -86,6 +88,7 @@ def laws(as_json: Json = False) -> None:
       distillaw laws --json
     """
     from fitting import report
+    from fitting.published import PUBLISHED
 
     if as_json:
         found = [report.describe_law(law) for law in PUBLISHED.values()]
@@ -96,7 +99,7 @@ def laws(as_json: Json = False) -> None:
 
 def _predict_table(
     runs: str,
-    law: KnownLaw | None,
+    law: "KnownLaw | None",
     mapping: list[str] | None,
     convention: str | None,
     out: str | None,

@@ -8,7 +8,6 @@ import typer
 
 from fitting import units
 from fitting.errors import Faults, InputError
-from fitting.library import load_supervised
 from fitting.options import ConventionOption, Json, Map, Runs, check_out, read_runs
 
 if TYPE_CHECKING:
@@ -97,6 +96,7 @@ def fit(
       distillaw fit theirs.csv --map N=params --map D=tokens --map loss=val_loss --convention 6ND
     """
     from fitting import evidence
+    from fitting.library import load_supervised
 
     faults = Faults()
     if form not in (None, "supervised", "distillation"):

@@ -10,6 +10,9 @@ from fitting.errors import Faults, InputError
 if TYPE_CHECKING:
     from fitting.records import RunTable
 
+DEFAULT_LAW = "busbridge2025"
+"""`fitting.published.DEFAULT_LAW`, by value: the help of a command is no reason to load the laws."""
+
 Runs = Annotated[str, typer.Argument(metavar="RUNS", help="A table of runs: .csv, .jsonl or .parquet.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Map = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fitting.errors import InputError
-from fitting.published import DEFAULT_LAW
+from fitting.options import DEFAULT_LAW
 
 
 def figures(

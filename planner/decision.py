@@ -70,7 +70,7 @@ def plans(
 
     As `plan`, without the sensitivity; without `regret`, also without the search of every draw's own plan.
     """
-    _check(law, charges, student, teacher, limits)
+    check_question(law, charges, student, teacher, limits)
     level = level_of(law, interval)
     problems = Problems.of(law, student, np.asarray(budgets), charges, limits)
     if teacher is None:
@@ -110,7 +110,7 @@ def plans(
 
 def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: float | None = None) -> Plan:
     """Training the student directly with the whole budget, as a plan of the scenario "supervised"."""
-    _check(law, Charges(0.0, 0.0), student, None, None)
+    check_question(law, Charges(0.0, 0.0), student, None, None)
     level = level_of(law, interval)
     D = _tokens_alone(law, student, budget)
     if D < law.box_D[0]:
@@ -280,7 +280,9 @@ def _relative_error(law: KnownLaw, support: dict[str, float]) -> float:
     return law.relative_error * (1 + doublings) + support.get("L_T", 1.0) - 1
 
 
-def _check(law: KnownLaw, charges: Charges, student: float, teacher: Teacher | None, limits: Limits | None) -> None:
+def check_question(
+    law: KnownLaw, charges: Charges, student: float, teacher: Teacher | None, limits: Limits | None
+) -> None:
     faults = Faults()
     if not (math.isfinite(student) and student > 0):
         faults.add(f"student: the number of parameters must be positive, not {student!r}")

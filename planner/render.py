@@ -16,10 +16,12 @@ _TURNS = 3
 """Coefficients named as those that would turn the decision soonest."""
 
 
-def show(result: Plan, next_command: str) -> None:
+def show(result: Plan, preface: str, next_command: str) -> None:
     """Print a plan: the result on stdout, its warnings on stderr."""
     out = terminal.console()
     _print(result, out)
+    if preface:
+        out.print(preface)
     terminal.show_doubts(result.warnings)
     out.print(f"Next: {next_command}")
 
@@ -153,7 +155,7 @@ def breakdown(result: Plan) -> Table:
     student, teacher, spent = result.student, result.teacher, result.flops
 
     def row(name: str, N: float | None, D: float | None, reached: str, cost: float | None) -> None:
-        ratio = "" if N is None or D is None else f"{D / N:.3g}"
+        ratio = "" if N is None or D is None else count(D / N)
         grid.add_row(
             name,
             "any" if N is None else count(N),

@@ -8,7 +8,6 @@ import typer
 from fitting import units
 from fitting.errors import Faults
 from fitting.fit_cli import Fix, Form, HuberDelta, Loss, Supervised, method_of
-from fitting.library import load_supervised
 from fitting.options import ConventionOption, Json, Map, Runs, read_runs
 
 
@@ -46,6 +45,7 @@ def compare(
       distillaw compare-laws theirs.csv --map N=params --map D=tokens --map loss=val_loss --convention 6ND
     """
     from fitting import evidence
+    from fitting.library import load_supervised
 
     faults = Faults()
     if form not in (None, "supervised", "distillation"):

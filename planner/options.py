@@ -1,0 +1,38 @@
+"""The flags that the commands which plan have in common."""
+
+from typing import Annotated
+
+import typer
+
+Student = Annotated[str, typer.Option("--student", help="Student size, non-embedding parameters: 300M, 1B, 7e9.")]
+FlopBudget = Annotated[str | None, typer.Option("--budget", help="Total FLOPs: 1e21.")]
+Budgets = Annotated[
+    str | None,
+    typer.Option("--budget", help="Total FLOPs: 1e21, or a range 1e20:1e26[:points], two a decade by default."),
+]
+GpuHours = Annotated[str | None, typer.Option("--gpu-hours", help="In place of --budget, with --gpu and --mfu: 50000.")]
+Gpu = Annotated[str | None, typer.Option("--gpu", help="Which GPU: a100, h100, h200, b200, l40s, mi300x or v100.")]
+Mfu = Annotated[str | None, typer.Option("--mfu", help="Share of its peak that training achieves: 0.4.")]
+TargetLoss = Annotated[
+    str | None,
+    typer.Option("--target-loss", help="In place of --budget: the student's nats/token to reach for the least FLOPs."),
+]
+PayLogits = Annotated[
+    str,
+    typer.Option("--pay-logits", help="Share of the teacher's forward passes that is paid, 0 to 1; 0 if cached."),
+]
+PayPretraining = Annotated[
+    str, typer.Option("--pay-pretraining", help="Share of the teacher's training that is paid, 0 to 1.")
+]
+MaxTeacher = Annotated[str | None, typer.Option("--max-teacher", help="Largest teacher to consider: 70B.")]
+MaxTeacherTokens = Annotated[
+    str | None, typer.Option("--max-teacher-tokens", help="Most tokens a teacher may be trained on: 15T.")
+]
+LawOption = Annotated[str, typer.Option("--law", help="A published law's id (distillaw laws) or a fit's JSON file.")]
+Total = Annotated[bool, typer.Option("--total", help="Sizes are given with embeddings.")]
+Level = Annotated[
+    str | None, typer.Option("--interval", help="Level of the intervals, from a fit with draws; .95 if not said.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 where the law is asked beyond its runs.")]
+Plot = Annotated[str | None, typer.Option("--plot", metavar="FILE", help="Draw the answer: .png, .svg or .pdf.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
