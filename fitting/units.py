@@ -41,6 +41,32 @@ def parse_share(text: str, name: str) -> float:
     return value
 
 
+def parse_range(text: str, name: str) -> tuple[float, float, int | None]:
+    """Read `low:high` or `low:high:points`, such as `1e20:1e26:13`: rising ends as `parse` reads them, at least 2 points.
+
+    Points are None where they are not said. Raises `InputError` with one line otherwise.
+    """
+    parts = [part.strip() for part in str(text).split(":")]
+    if len(parts) not in (2, 3):
+        raise InputError(f"{name}: {str(text)!r} is not a range; write low:high, as in 1e20:1e26")
+    if "" in parts:
+        raise InputError(f"{name}: a part of the range {str(text)!r} is empty; write low:high, as in 1e20:1e26")
+    low, high = parse(parts[0], name), parse(parts[1], name)
+    if low == high:
+        raise InputError(f"{name}: the range {str(text)!r} is empty: both ends are the same")
+    if low > high:
+        raise InputError(f"{name}: the range {str(text)!r} runs backwards; write {parts[1]}:{parts[0]}")
+    if len(parts) == 2:
+        return low, high, None
+    try:
+        points = int(parts[2])
+    except ValueError:
+        points = 0
+    if points < 2:
+        raise InputError(f"{name}: the range {str(text)!r} needs a whole number of points, 2 or more, not {parts[2]!r}")
+    return low, high, points
+
+
 PERPLEXITY_ABOVE = 12.0
 """nats/token. A uniform guess over 128k tokens is 11.8; a larger "loss" is a perplexity or a diverged run."""
 

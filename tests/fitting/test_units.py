@@ -36,6 +36,29 @@ def test_a_share_lies_between_zero_and_one(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1e20:1e26", (1e20, 1e26, None)), (" 1B : 2B ", (1e9, 2e9, None)), ("1e20:1e26:13", (1e20, 1e26, 13)),
+     ("300M:7B:2", (3e8, 7e9, 2))],
+)  # fmt: skip
+def test_reads_ranges(text, expected):
+    assert units.parse_range(text, "--budget") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "not a range"), ("1e21", "not a range"), ("1:2:3:4", "not a range"), (":1e26", "is empty"),
+     ("1e20:", "is empty"), ("1e20::5", "is empty"), ("a:1e26", "'a' is not a number"), ("1e20:nan", "finite"),
+     ("0:1e20", "greater than zero"), ("1e26:1e20", "write 1e20:1e26"), ("1B:1e9", "both ends are the same"),
+     ("1e20:1e26:1", "2 or more, not '1'"), ("1e20:1e26:2.5", "2 or more"), ("1e20:1e26:x", "2 or more")],
+)  # fmt: skip
+def test_refuses_a_range_in_one_line(text, words):
+    with pytest.raises(InputError, match="^--budget: ") as refused:
+        units.parse_range(text, "--budget")
+    (line,) = refused.value.faults
+    assert words in line
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [(1.07e9, "1.07B"), (5.12e11, "512B"), (2e12, "2T"), (999.6e6, "1B"), (1e17, "1e17"), (0.0, "0"), (12.0, "12")],
 )
