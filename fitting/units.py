@@ -42,9 +42,9 @@ def parse_share(text: str, name: str) -> float:
 
 
 def parse_range(text: str, name: str) -> tuple[float, float, int | None]:
-    """Read `low:high` or `low:high:points`, such as `1e20:1e26:13`: rising ends as `parse` reads them, at least 2 points.
+    """Read `low:high` or `low:high:points`, such as `1e20:1e26:13`: rising ends, each as `parse` reads it.
 
-    Points are None where they are not said. Raises `InputError` with one line otherwise.
+    Points are at least 2, and None where they are not said. Raises `InputError` with one line otherwise.
     """
     parts = [part.strip() for part in str(text).split(":")]
     if len(parts) not in (2, 3):

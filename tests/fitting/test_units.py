@@ -52,9 +52,10 @@ def test_reads_ranges(text, expected):
      ("1e20:1e26:1", "2 or more, not '1'"), ("1e20:1e26:2.5", "2 or more"), ("1e20:1e26:x", "2 or more")],
 )  # fmt: skip
 def test_refuses_a_range_in_one_line(text, words):
-    with pytest.raises(InputError, match="^--budget: ") as refused:
+    with pytest.raises(InputError) as refused:
         units.parse_range(text, "--budget")
     (line,) = refused.value.faults
+    assert line.startswith("--budget: ")
     assert words in line
 
 
