@@ -182,6 +182,8 @@ def _fit(
         limit_form=law.limit,
         prior_strength=found.strength if problem.penalty(found.strength, priors=method.priors) else 0.0,
         teacher_spread=problem.spread,
+        corpus=runs.stated("corpus"),
+        tokenizer=runs.stated("tokenizer"),
     )
     return replace(
         fit, warnings=(*doubts.of_optimum(fit, _named(problem, bounded)), *doubts.of_evidence(fit, table, runs))

@@ -47,7 +47,8 @@ class Fit:
     With `limit_form`, K = c1 f1 was taken to its limit, where neither c1 nor d1 alone means anything. One unit of log
     prior density weighs `prior_strength` in what was minimised, beside the objective. `teacher_spread` is the
     estimated standard deviation of the error of a teacher's log L_T. `draws`, `rollout`, `selection` and
-    `diagnosis` are there where they were asked for.
+    `diagnosis` are there where they were asked for. `corpus` and `tokenizer` are those of the runs, where all of them
+    name the same (`RunTable.stated`).
     """
 
     form: Literal["supervised", "distillation"]
@@ -80,6 +81,8 @@ class Fit:
     rollout: Rollout | None = None
     selection: tuple[Candidate, ...] = ()
     diagnosis: Diagnosis | None = None
+    corpus: str | None = None
+    tokenizer: str | None = None
 
     @property
     def free(self) -> int:
@@ -150,6 +153,8 @@ class Fit:
             interval_level=self.interval_level,
             notes=tuple(doubt.message for doubt in self.warnings),
             fitted=self,
+            corpus=self.corpus,
+            tokenizer=self.tokenizer,
         )
 
     @classmethod
@@ -178,6 +183,8 @@ class Fit:
             residual_rms=None,
             relative_error=known.relative_error,
             support=known.support,
+            corpus=known.corpus,
+            tokenizer=known.tokenizer,
         )
 
     def report(self) -> str:

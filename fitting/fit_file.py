@@ -39,9 +39,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "support": (dict,),
     "warnings": (list,),
     "versions": (dict,),
+    "corpus": _MAYBE_TEXT,
+    "tokenizer": _MAYBE_TEXT,
 }
 """What JSON holds in each field of a fit."""
 
+_OPTIONAL = ("corpus", "tokenizer")
+"""Fields that a file may lack: files of the same schema were written without them."""
 
 _PARTS: dict[str, Any] = {
     "method": Method | None,
@@ -110,13 +114,13 @@ def _parsed(data: Any, where: str) -> Fit:
         raise InputError(f"{where}: {kind}: its schema is {schema!r} and this version reads {SCHEMA!r}")
     names = {item.name for item in fields(Fit)}
     faults = Faults()
-    faults.extend([f"{where}: a field is missing: {name}" for name in sorted(names - set(data))])
+    faults.extend([f"{where}: a field is missing: {name}" for name in sorted(names - set(data) - set(_OPTIONAL))])
     form = str(data.get("form"))
     if "form" in data and form not in COEFFICIENTS:
         faults.add(f"{where}: form: must be supervised or distillation, not {form!r}")
     faults.raise_if_any()
 
-    values = {name: data[name] for name in names}
+    values: dict[str, Any] = {name: data.get(name) for name in names}
     for name, kinds in _KINDS.items():
         if not isinstance(values[name], kinds) or isinstance(values[name], bool) != (kinds == (bool,)):
             faults.add(f"{where}: {name}: not what a law file holds there: {values[name]!r}")

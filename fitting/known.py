@@ -53,7 +53,8 @@ class KnownLaw:
     measured it. `fitted` is the `fitting.fit.Fit` that the law came from, with its joint draws if it has any; a
     published law has none. `box_N` and `box_D` bound the search for an optimum. `intervals` maps a coefficient ("A",
     "distillation.A", ...) to its marginal interval at `interval_level`; marginal intervals are not joint draws, so
-    a prediction has no interval from them.
+    a prediction has no interval from them. `corpus` and `tokenizer` name what the losses were measured on, where that
+    is known: nats per token compare only on the same text in the same tokens.
     """
 
     id: str
@@ -72,6 +73,8 @@ class KnownLaw:
     notes: tuple[str, ...] = ()
     fitted: Any = None
     second_opinion: SecondOpinion | None = None
+    corpus: str | None = None
+    tokenizer: str | None = None
 
     def require_distillation(self) -> DistillationLaw:
         """The distillation law, or `InputError` when this law describes supervised training alone."""

@@ -72,6 +72,7 @@ BUSBRIDGE2025_LAW = KnownLaw(
         below_D_S=4e9,
         why="the printed B' makes the student's own tokens count for almost nothing there, against the paper's figures",
     ),
+    corpus="English C4",
 )
 
 BUSBRIDGE2025_FIGURES_LAW = replace(

@@ -156,6 +156,13 @@ class RunTable:
             return np.array(cells, dtype=object)
         return np.array([np.nan if cell is None else float(cell) for cell in cells], dtype=np.float64)
 
+    def stated(self, name: str) -> str | None:
+        """What the runs say in a free column of text, where all of them say the same but for case; None otherwise."""
+        said = [record.extras.get(name) for record in self.records]
+        if not said or None in said or len({str(cell).strip().casefold() for cell in said}) > 1:
+            return None
+        return str(said[0]).strip()
+
     @property
     def sha256(self) -> str:
         """Hash of the convention and of every run's fields, in order, free columns left out.

@@ -42,13 +42,13 @@ def read(path: Path) -> RawTable:
     """Read a table by its suffix. Raises `InputError` with everything wrong with the file as such."""
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
-        raise InputError(f"{path}: unknown kind of file {suffix!r}; a table of runs is {', '.join(_SUFFIXES)}")
+        raise InputError(f"{path}: unknown kind of file {suffix!r}; a table is {', '.join(_SUFFIXES)}")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot read it: {error.strerror}") from None
     if not content.strip():
-        raise InputError(f"{path}: the file is empty; a table needs a header and at least one run")
+        raise InputError(f"{path}: the file is empty; a table needs a header and at least one row")
     beside = sidecar(path)
     stated = conventions.from_file(beside, str(path)) if beside.exists() else None
     if suffix == ".parquet":
@@ -67,7 +67,7 @@ def write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]],
     elif suffix == ".parquet":
         content = _parquet_bytes(path, columns, rows)
     else:
-        raise InputError(f"{path}: unknown kind of file {suffix!r}; a table of runs is {', '.join(_SUFFIXES)}")
+        raise InputError(f"{path}: unknown kind of file {suffix!r}; a table is {', '.join(_SUFFIXES)}")
     if suffix != ".csv":
         _replace(sidecar(path), (json.dumps(asdict(convention)) + "\n").encode())
     elif sidecar(path).exists():  # a table written over another's must not inherit its convention
@@ -163,7 +163,7 @@ def _read_jsonl(path: Path, text: str, stated: Convention | None) -> RawTable:
             faults.add(f"{path}: line {number}: not JSON ({error.msg} at character {error.pos})")
             continue
         if not isinstance(row, dict):
-            faults.add(f"{path}: line {number}: a run is a JSON object, not {type(row).__name__}")
+            faults.add(f"{path}: line {number}: a row is a JSON object, not {type(row).__name__}")
             continue
         columns.update(dict.fromkeys(row))
         rows.append(row)

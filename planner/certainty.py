@@ -5,7 +5,7 @@ each draw makes of that teacher; L_T itself where the teacher exists, since its 
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ POINTS = 129
 """Points of the grid on which each draw's basins are told apart."""
 
 
-class _Prediction(NamedTuple):
+class Prediction(NamedTuple):
     """A predicted cross-entropy: by the law, by each draw (shape (draws,)), and on log L what comes beside the draws.
 
     `drift` and `growth` are those of predictions beyond the runs, `noise` the standard deviation of a run.
@@ -46,9 +46,9 @@ class _Prediction(NamedTuple):
 def with_certainty(law: KnownLaw, plan: Plan, limits: Limits | None, level: float, *, regret: bool) -> Plan:
     """The plan with intervals, a verdict held against the interval of its margin, and its regret if asked for."""
     fit, draws = law.fitted, _draws(law)
-    student, alone_ = _distilled(law, fit, draws, plan), _alone(law, fit, draws, plan.student.N, plan.supervised.D)
+    student, alone_ = _distilled(law, fit, draws, plan), directly(law, plan.student.N, plan.supervised.D)
     half = intervals.quantile(level, fit)
-    margin = _margin(student, alone_, half)
+    margin = margin_between(student, alone_, half)
     wins = float(np.mean(alone_.drawn > student.drawn))
     losses = _regret(law, plan, limits, draws, student, alone_) if regret else None
     scale = 0.5 * (margin[1] - margin[0])
@@ -65,7 +65,25 @@ def with_certainty(law: KnownLaw, plan: Plan, limits: Limits | None, level: floa
 
 def alone(law: KnownLaw, N_S: float, D: float, level: float) -> Range:
     """The interval of a student trained directly."""
-    return _alone(law, law.fitted, _draws(law), N_S, D).interval(intervals.quantile(level, law.fitted))
+    return directly(law, N_S, D).interval(intervals.quantile(level, law.fitted))
+
+
+def directly(law: KnownLaw, N: float, D: float) -> Prediction:
+    """A student, or a teacher, trained directly."""
+    return _alone(law, law.fitted, _draws(law), N, D)
+
+
+def taught(law: KnownLaw, N: float, D: float, L_T: float) -> Prediction:
+    """A student whose teacher exists: the teacher's cross-entropy is measured, the same under every draw."""
+    fit = law.fitted
+    reach = intervals.beyond(fit, np.asarray(N), np.asarray(D), np.asarray(L_T))
+    return Prediction(
+        float(law.require_distillation().loss(N, D, L_T)),
+        _draws(law).loss(N, D, L_T),
+        float(reach.drift),
+        float(reach.growth),
+        _noise(fit, reach),
+    )
 
 
 def _draws(law: KnownLaw) -> DistillationLaw:
@@ -83,10 +101,10 @@ def _noise(part: Fit, reach: intervals.Reach) -> float:
     return float(intervals.noise_of(part) * reach.noise)
 
 
-def _alone(law: KnownLaw, fit: Fit, draws: DistillationLaw, N: float, D: float) -> _Prediction:
+def _alone(law: KnownLaw, fit: Fit, draws: DistillationLaw, N: float, D: float) -> Prediction:
     part = _stage(fit)
     reach = intervals.beyond(part, np.asarray(N), np.asarray(D), None)
-    return _Prediction(
+    return Prediction(
         float(law.supervised.loss(N, D)),
         draws.supervised.loss(N, D),
         float(reach.drift),
@@ -95,27 +113,28 @@ def _alone(law: KnownLaw, fit: Fit, draws: DistillationLaw, N: float, D: float) 
     )
 
 
-def _distilled(law: KnownLaw, fit: Fit, draws: DistillationLaw, plan: Plan) -> _Prediction:
+def _distilled(law: KnownLaw, fit: Fit, draws: DistillationLaw, plan: Plan) -> Prediction:
     N, D, L_T = plan.student.N, plan.student.D, plan.teacher.loss
     assert L_T is not None
     assert law.distillation is not None
-    reach = intervals.beyond(fit, np.asarray(N), np.asarray(D), np.asarray(L_T))
-    drift, growth, noise = float(reach.drift), float(reach.growth), _noise(fit, reach)
-    teacher: Any = L_T
-    if plan.pay_pretraining:
-        assert plan.teacher.N is not None
-        assert plan.teacher.D is not None
-        made = _alone(law, fit, draws, plan.teacher.N, plan.teacher.D)
-        teacher = made.drawn
-        # d log L_S / d log L_T carries the teacher's own errors over
-        ends = [float(law.distillation.loss(N, D, L_T * factor)) for factor in (1 - 1e-4, 1 + 1e-4)]
-        slope = (np.log(ends[1]) - np.log(ends[0])) / (np.log1p(1e-4) - np.log1p(-1e-4))
-        drift += slope * made.drift
-        growth, noise = float(np.hypot(growth, slope * made.growth)), float(np.hypot(noise, slope * made.noise))
-    return _Prediction(plan.student.loss, draws.loss(N, D, teacher), drift, growth, noise)
+    found = taught(law, N, D, L_T)._replace(loss=plan.student.loss)
+    if not plan.pay_pretraining:
+        return found
+    assert plan.teacher.N is not None
+    assert plan.teacher.D is not None
+    made = _alone(law, fit, draws, plan.teacher.N, plan.teacher.D)
+    # d log L_S / d log L_T carries the teacher's own errors over
+    ends = [float(law.distillation.loss(N, D, L_T * factor)) for factor in (1 - 1e-4, 1 + 1e-4)]
+    slope = (np.log(ends[1]) - np.log(ends[0])) / (np.log1p(1e-4) - np.log1p(-1e-4))
+    return found._replace(
+        drawn=draws.loss(N, D, made.drawn),
+        drift=found.drift + slope * made.drift,
+        growth=float(np.hypot(found.growth, slope * made.growth)),
+        noise=float(np.hypot(found.noise, slope * made.noise)),
+    )
 
 
-def _margin(student: _Prediction, alone: _Prediction, half_widths: float) -> Range:
+def margin_between(student: Prediction, alone: Prediction, half_widths: float) -> Range:
     """The interval of the margin: the noise of single runs is no reason to change a decision, so it is left out."""
     margin = alone.loss - student.loss
     spread = float(np.mean((alone.drawn - student.drawn - margin) ** 2))
@@ -130,8 +149,8 @@ def _regret(
     plan: Plan,
     limits: Limits | None,
     draws: DistillationLaw,
-    student: _Prediction,
-    alone: _Prediction,
+    student: Prediction,
+    alone: Prediction,
 ) -> Regret:
     """Nats/token lost to the plan that each draw would choose, distilled or not."""
     charges = Charges(plan.pay_logits, plan.pay_pretraining)

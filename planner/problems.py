@@ -177,9 +177,13 @@ class Problems:
 
     def with_teacher(self, L_T: float, N_T: float | None) -> tuple[Floats, Floats]:
         """D_S and L_S with a teacher that exists (Eq 27): what its forward passes leave; shape (k,) each."""
-        price = 0.0 if N_T is None else self.charges.logits * float(self.convention.forward(N_T))
-        D_S = np.minimum(self.C / (self._student_step + price), self.box_D[1])
-        return D_S[:, 0], self.student_loss(D_S, L_T)[:, 0]
+        D_S, loss = self.at_price(L_T, 0.0 if N_T is None else float(self.convention.forward(N_T)))
+        return D_S[:, 0], loss[:, 0]
+
+    def at_price(self, L_T: Any, price: Any) -> tuple[Floats, Floats]:
+        """D_S and L_S with teachers that exist, whose forward passes cost `price` FLOPs per token; shape (k, p)."""
+        D_S = np.minimum(self.C / (self._student_step + self.charges.logits * price), self.box_D[1])
+        return D_S, self.student_loss(D_S, L_T)
 
     def supervised_tokens(self) -> Floats:
         """D of the student trained directly with the whole budget; shape (k,)."""

@@ -115,6 +115,8 @@ def _as_fit(found: ProcedureResult, table: RunTable, runs: RunTable, below: Fit 
         versions=estimation.versions(),
         method=_METHOD,
         draws=draws,
+        corpus=runs.stated("corpus"),
+        tokenizer=runs.stated("tokenizer"),
     )
     teacher = runs.column("teacher_loss") if found.form == "distillation" else None
     residuals = np.log(result.predict(runs.column("N"), runs.column("D"), teacher)) - np.log(runs.column("loss"))

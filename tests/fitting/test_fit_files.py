@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from itertools import cycle
 
 import numpy as np
 import pytest
 
 from fitting.errors import InputError
+from fitting.estimation import fit_law
 from fitting.fit import COEFFICIENTS, SCHEMA, Fit
-from fitting.laws import DistillationLaw
+from fitting.laws import DistillationLaw, SupervisedLaw
 from fitting.library import load_law, load_supervised
 from fitting.published import BUSBRIDGE2025_LAW
 
@@ -161,3 +163,27 @@ load_law({str(law_file)!r}).supervised.loss(1e9, 2e10)
 print([name for name in ("jax", "torch", "scipy", "scipy.optimize", "matplotlib", "pandas") if name in sys.modules])
 """
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_what_the_runs_were_measured_on_travels_with_the_law(noisy_runs, tmp_path):
+    """A law knows its corpus where every run of its table names the same, and old files, which say nothing, load."""
+
+    def labelled(*corpora):
+        records = (
+            replace(run, extras={"corpus": c}) for run, c in zip(noisy_runs.records, cycle(corpora), strict=False)
+        )
+        return replace(noisy_runs, records=tuple(records))
+
+    assert labelled("DCLM", " dclm ").stated("corpus") == "DCLM"
+    assert labelled("DCLM", "C4").stated("corpus") is None
+    assert labelled("DCLM", None).stated("corpus") is None
+    assert noisy_runs.stated("corpus") is None
+    fit = fit_law(SupervisedLaw, labelled("DCLM").supervised())
+    assert (fit.corpus, fit.tokenizer) == ("DCLM", None)
+    fit.to_json(tmp_path / "law.json")
+    assert load_law(str(tmp_path / "law.json")).corpus == "DCLM"
+    data = json.loads((tmp_path / "law.json").read_text())
+    (tmp_path / "old.json").write_text(json.dumps({k: v for k, v in data.items() if k not in ("corpus", "tokenizer")}))
+    assert load_law(str(tmp_path / "old.json")).corpus is None
+    assert "corpus: not what a law file holds there: 3" in broken(tmp_path / "law.json", corpus=3)
+    assert BUSBRIDGE2025_LAW.corpus == Fit.given(BUSBRIDGE2025_LAW).corpus == "English C4"

@@ -238,7 +238,7 @@ def test_a_misspelt_optional_column_is_not_taken_for_a_free_one(tmp_path):
         ("runs.csv", b"N,D,loss,who\n1,2,3,Jos\xe9\n", "not UTF-8 text (byte 0xe9"),
         ("runs.csv", b'N,D,loss\n1,2,"3\n', "not CSV"),
         ("runs.jsonl", b'{"N": 1\n', "line 1: not JSON"),
-        ("runs.jsonl", b"[1, 2]\n", "a run is a JSON object, not list"),
+        ("runs.jsonl", b"[1, 2]\n", "a row is a JSON object, not list"),
         ("runs.jsonl", b'{"N": 1e8, "D": 2e9, "loss": true}\n', "True is not a number"),
         ("runs.txt", b"N,D,loss\n1,2,3\n", "unknown kind of file '.txt'"),
     ],
