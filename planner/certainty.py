@@ -55,7 +55,7 @@ def with_certainty(law: KnownLaw, plan: Plan, limits: Limits | None, level: floa
     return replace(
         plan,
         student=replace(plan.student, interval=student.interval(half)),
-        supervised=replace(plan.supervised, interval=alone_.interval(half)),
+        supervised=replace(plan.supervised, interval=alone_.interval(_half_alone(fit, level))),
         verdict="distil" if margin[0] > 0 else "supervise" if margin[1] < 0 else "too-close",
         margin_scale=scale,
         margin_basis="interval",
@@ -65,7 +65,7 @@ def with_certainty(law: KnownLaw, plan: Plan, limits: Limits | None, level: floa
 
 def alone(law: KnownLaw, N_S: float, D: float, level: float) -> Range:
     """The interval of a student trained directly."""
-    return directly(law, N_S, D).interval(intervals.quantile(level, law.fitted))
+    return directly(law, N_S, D).interval(_half_alone(law.fitted, level))
 
 
 def directly(law: KnownLaw, N: float, D: float) -> Prediction:
@@ -90,6 +90,12 @@ def _draws(law: KnownLaw) -> DistillationLaw:
     found = intervals.drawn(law.fitted)
     assert isinstance(found, DistillationLaw)  # a law without distillation was refused before
     return found
+
+
+def _half_alone(fit: Fit, level: float) -> float:
+    """Half-width in standard deviations: of the supervised runs' few, unless that law was given without its runs."""
+    part = _stage(fit)
+    return intervals.quantile(level, part if part.draws is not None else fit)
 
 
 def _stage(fit: Fit) -> Fit:

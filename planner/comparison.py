@@ -1,16 +1,17 @@
 """All scenarios side by side, for one budget or a range of them: a plan each, and training directly."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fitting.errors import Faults, Infeasible
 from fitting.fit import Doubt
 from fitting.known import KnownLaw
+from fitting.units import count
 from planner.decision import plans, supervised_plan
-from planner.plans import Plan, frame
+from planner.plans import Plan, Target, frame
 from planner.scenarios import SUPERVISED, Budget, Charges, Limits, scenarios
-from planner.target import plan_for, supervised_budget
+from planner.target import Unreachable, check_target, plan_for, supervised_budget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,25 +142,29 @@ def compare_for(
 
     Raises `Infeasible` when no scenario reaches it.
     """
-    from dataclasses import replace
-
-    from planner.plans import Target
-
-    rows, missing = [], []
+    check_target(law, target)
+    rows, missing, floors = [], [], {}
     budget, floor = supervised_budget(law, target, student)
+    if budget is None:
+        floors[SUPERVISED] = floor
+        missing.append(
+            Missing(SUPERVISED, None, f"trained directly a student of this size stays above {floor:.4f} nats/token")
+        )
+    else:
+        alone = supervised_plan(law, budget, student=student, interval=interval)
+        rows.append(replace(alone, target=Target(target, budget, floor)))
     for name, charged in scenarios(charges).items():
         try:
             rows.append(plan_for(law, target, charged, student=student, limits=limits, interval=interval))
-        except Infeasible as error:
+        except Unreachable as error:
+            floors[name] = error.floor
             missing.append(Missing(name, None, str(error)))
-    if budget is None:
-        why = f"trained directly a student of this size stays above {floor:.4f} nats/token"
-        missing.insert(0, Missing(SUPERVISED, None, why))
-    else:
-        alone = supervised_plan(law, budget, student=student, interval=interval)
-        rows.insert(0, replace(alone, target=Target(target, budget, floor)))
     if not rows:
-        raise Infeasible("; ".join(entry.why for entry in missing))
+        told = ", ".join(f"{name} {least:.4f}" for name, least in floors.items())
+        raise Infeasible(
+            f"no budget brings a {count(student)} student to {target:g} nats/token; its floors by law {law.id!r} are "
+            f"{told}; raise --target-loss or choose a larger --student"
+        )
     return Comparison(student, tuple(rows), tuple(missing))
 
 

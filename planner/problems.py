@@ -26,6 +26,9 @@ Coefficients = TypeVar("Coefficients", SupervisedLaw, DistillationLaw)
 _NEWTON_STEPS = 40
 _CONVERGED = 1e-12
 
+_NOTHING = 1e-100
+"""Share of the budget below which a price is as good as none; smaller ones would overflow."""
+
 _STRAIGHT = 1e-17
 """Share of a term of the law below which it cannot be told from nothing."""
 
@@ -236,11 +239,11 @@ class Problems:
         if not logits:
             return value, slope
         share = self.charges.logits * F / (self._student_step + self.charges.logits * F)
-        ratio = self.C / (self.charges.pretraining * FORWARDS_PER_TRAINING_STEP * F) * np.exp(-log_D)
+        price = self.charges.pretraining * FORWARDS_PER_TRAINING_STEP * F * np.exp(log_D)
+        ratio = self.C / np.maximum(price, _NOTHING * self.C)
         kappa = share * (ratio - 1)
-        # d log P / d v
-        price = s * turn + np.where(v > 0, 1.0, small) / (1 + small) / law.beta
-        rise = kappa * s * (1 - share) * turn - share * ratio * price
+        dearer = s * turn + np.where(v > 0, 1.0, small) / (1 + small) / law.beta  # d log P / d v
+        rise = kappa * s * (1 - share) * turn - share * ratio * dearer
         return value - np.log1p(kappa), slope - rise / (1 + kappa)
 
 

@@ -122,12 +122,15 @@ def sureness(result: Plan) -> str:
         return ""
     low, high = sure.margin
     words = (
-        f"Distilling wins in {sure.distil_wins:.0%} of {sure.draws} draws, by {low:.3f} to {high:.3f} nats "
-        f"({sure.level:.0%} interval)"
+        f"Distilling wins in {sure.distil_wins:.0%} of {sure.draws} draws; its margin is {low:+.3f} to "
+        f"{high:+.3f} nats ({sure.level:.0%} interval)."
     )
     if sure.regret is None:
-        return f"{words}."
-    return f"{words}; deciding now costs {sure.regret.mean:.4f} nats on average, {sure.regret.q95:.4f} at worst (95%)."
+        return words
+    return (
+        f"{words} Against the plan that each draw would choose, this one loses {sure.regret.mean:.4f} nats on average, "
+        f"and at most {sure.regret.q95:.4f} in 95% of draws."
+    )
 
 
 def changes(result: Plan) -> str:
@@ -144,7 +147,7 @@ def changes(result: Plan) -> str:
     turning = sorted(
         ((abs(e.turns_at), e) for e in result.sensitivity.coefficients if e.turns_at is not None), key=lambda x: x[0]
     )
-    named = ", ".join(f"{effect.coefficient} {effect.turns_at:+.1%}" for _, effect in turning[:_TURNS])
+    named = ", ".join(f"{effect.coefficient} {effect.turns_at:+.2%}" for _, effect in turning[:_TURNS])
     words = named if named else "no coefficient alone, by up to 20%"
     return f"Would change it: {'; '.join(budgets)}. The margin's sign turns with {words}."
 

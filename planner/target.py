@@ -15,6 +15,15 @@ from planner.problems import Problems
 from planner.scenarios import Budget, Charges, Limits, Teacher
 from planner.search import Floats
 
+
+class Unreachable(Infeasible):
+    """No budget brings the student to the target: `floor` is the least loss that any does, nats/token."""
+
+    def __init__(self, message: str, floor: float) -> None:
+        super().__init__(message)
+        self.floor = floor
+
+
 _POINTS = 17
 _ROUNDS = 9
 
@@ -31,7 +40,7 @@ def plan_for(
 ) -> Plan:
     """The cheapest plan whose student reaches `target` nats/token: as `planner.decision.plan`, for the least budget.
 
-    The best loss never rises with the budget, so the budget is found by halving. Raises `Infeasible` with the floor,
+    The best loss never rises with the budget, so the budget is found by halving. Raises `Unreachable` with the floor,
     the least loss of this student in the search box, when the target lies below it; else as `plan`.
     """
     check_question(law, charges, student, teacher, limits)
@@ -41,11 +50,12 @@ def plan_for(
     else:
         floor, budget = _with_ideal(law, target, charges, student, limits)
     if budget is None:
-        raise Infeasible(
+        raise Unreachable(
             f"no budget brings a {count(student)} student to {target:g} nats/token "
             f"{'with this teacher' if teacher is not None else f'in scenario {charges.scenario}'}: its floor by law "
             f"{law.id!r} is {floor:.4f}, with {count(law.box_D[1])} tokens; raise --target-loss or choose a larger "
-            "--student"
+            "--student",
+            floor,
         )
     found = plan(
         law,
