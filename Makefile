@@ -47,6 +47,7 @@ types: $(STAMP)  ## Check types
 bench: $(STAMP)  ## Run the benchmarks; rivals that are not installed are named (see rivals)
 	@$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,max,rounds
 	@$(BIN)/python benchmarks/compare_fits.py
+	@$(BIN)/python benchmarks/certify_plans.py
 
 rivals: $(STAMP)  ## Install what the benchmarks compare with
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[bench]'
