@@ -1,15 +1,19 @@
-"""The planner's optimum against SciPy's SLSQP from several starts, as the paper solves it; and a cold command.
+"""The planner's optimum against SciPy's SLSQP from several starts, as the paper solves it; draws; and a cold command.
 
 `make bench` prints both sides of each group; quote the ratio of medians.
 """
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from fitting.findings import Draws
+from fitting.fit import COEFFICIENTS, Fit
+from fitting.known import KnownLaw
 from fitting.published import BUSBRIDGE2025_LAW as LAW
 from planner.allocation import optimum
 from planner.decision import plan
@@ -63,6 +67,49 @@ def test_slsqp_from_eight_starts(benchmark):
 @pytest.mark.benchmark(group="optimum, 1B student, 1e23 FLOPs, everything paid")
 def test_whole_plan_with_near_optimal_ranges(benchmark):
     benchmark(lambda: plan(LAW, Budget(C, 1, 1), student=N_S))
+
+
+def with_draws(count: int) -> KnownLaw:
+    """The printed law as a fit with joint draws, each coefficient jittered by half a per cent."""
+    rng = np.random.default_rng(0)
+
+    def draws(law: object, form: str) -> Draws:
+        names = COEFFICIENTS[form]
+        return Draws({n: getattr(law, n) * np.exp(0.005 * rng.standard_normal(count)) for n in names}, "run", count)
+
+    base = replace(Fit.given(LAW), status="converged", n_runs=73, draws=draws(LAW.supervised, "supervised"))
+    own = {name: getattr(LAW.distillation, name) for name in COEFFICIENTS["distillation"]}
+    fit = replace(
+        base,
+        form="distillation",
+        coefficients=own,
+        identified=dict.fromkeys(own, True),
+        intervals=dict.fromkeys(own),
+        supervised=base,
+        draws=draws(LAW.distillation, "distillation"),
+    )
+    return replace(fit.known(), box_N=LAW.box_N, box_D=LAW.box_D)
+
+
+@pytest.mark.benchmark(group="a plan, everything paid, by the draws of its law")
+@pytest.mark.parametrize("count", [0, 1000])
+def test_plan_with_draws(benchmark, count):
+    law = with_draws(count) if count else LAW
+    benchmark(lambda: plan(law, Budget(C, 1, 1), student=N_S))
+
+
+@pytest.mark.benchmark(group="1000 optima, everything paid")
+def test_a_thousand_at_once(benchmark):
+    budgets = np.geomspace(1e20, 1e26, 1000)
+    benchmark(lambda: optimum(Problems.of(LAW, N_S, budgets, Charges(1, 1))))
+
+
+@pytest.mark.benchmark(group="1000 optima, everything paid")
+def test_a_thousand_one_by_one(benchmark):
+    budgets = np.geomspace(1e20, 1e26, 1000)
+    benchmark.pedantic(
+        lambda: [optimum(Problems.of(LAW, N_S, C, Charges(1, 1))) for C in budgets], rounds=3, warmup_rounds=1
+    )
 
 
 @pytest.mark.benchmark(group="a cold command")
