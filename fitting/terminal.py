@@ -28,9 +28,21 @@ def table(*columns: str, left: tuple[str, ...] = ()) -> Table:
 
 
 def show_table(out: Console, grid: Table) -> None:
-    """Print a table at its full width: where the terminal is narrower its lines wrap, no cell is shortened."""
+    """Print a table; where the terminal is narrower than it, row by row, a line for each cell that says something."""
+    wide = Console(width=10_000).measure(grid).maximum
+    if out.is_terminal and wide > out.width:
+        headers = [str(column.header) for column in grid.columns]
+        for cells in zip(*(column.cells for column in grid.columns), strict=True):
+            first, *others = (str(cell) for cell in cells)
+            out.print(first, style="bold")
+            for header, cell in zip(headers[1:], others, strict=True):
+                if cell.strip():
+                    out.print(f"  {header}: {cell.strip()}")
+        if grid.caption:
+            out.print(str(grid.caption))
+        return
     before = out.width
-    out.width = max(before, Console(width=10_000).measure(grid).maximum)
+    out.width = max(before, wide)
     out.print(grid)
     out.width = before
 

@@ -97,7 +97,7 @@ def _cheapest(found: Comparison) -> str:
 
 def _by_scenario(found: Comparison) -> Table:
     grid = terminal.table(
-        "", "nats/token", "L_T", "N_T", "D_T", "D_S", "student", "forwards", "teacher", "margin", "verdict",
+        "", "nats/token", "L_T", "N_T", "D_T", "D_S", "student FLOPs", "forwards", "teacher FLOPs", "margin", "verdict",
         left=("verdict",),
     )  # fmt: skip
     for row in found.rows:
@@ -123,7 +123,9 @@ def _by_budget(found: Comparison) -> Table:
 
 
 def _by_cost(found: Comparison) -> Table:
-    grid = terminal.table("", "FLOPs", "of supervised", "L_T", "N_T", "D_T", "D_S", "student", "forwards", "teacher")
+    grid = terminal.table(
+        "", "FLOPs", "of supervised", "L_T", "N_T", "D_T", "D_S", "student FLOPs", "forwards", "teacher FLOPs"
+    )
     for row in found.rows:
         assert row.target is not None
         alone = row.target.supervised_budget

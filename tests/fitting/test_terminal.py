@@ -1,6 +1,7 @@
 """Printing: a narrow terminal wraps a table's lines, and never shortens a cell."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -19,6 +20,24 @@ def test_no_cell_is_ever_shortened(width, monkeypatch):
     printed = screen.file.getvalue()
     assert all(cell in printed for cell in cells)
     assert screen.width == width
+
+
+def test_a_narrow_terminal_reads_row_by_row():
+    screen = Console(file=io.StringIO(), width=28, force_terminal=True, no_color=True)
+    grid = terminal.table("run", "FLOPs", "state of the run", left=("state of the run",))
+    grid.add_row("r1", "1e21", "finished")
+    grid.add_row("r2", "", "running")
+    terminal.show_table(screen, grid)
+    lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", screen.file.getvalue()).splitlines()]
+    assert lines == ["r1", "FLOPs: 1e21", "state of the run: finished", "r2", "state of the run: running"]
+    assert max(map(len, lines)) <= 28
+
+
+def test_a_pipe_gets_the_table_whole(capsys):
+    grid = terminal.table(*(f"column {i}" for i in range(40)))
+    grid.add_row(*["cell"] * 40)
+    terminal.show_table(terminal.console(), grid)
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_brackets_are_text(capsys):
