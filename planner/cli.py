@@ -18,7 +18,7 @@ import planner
 from fitting.errors import DistillawError, InputError
 
 GROUP = "distillaw.commands"
-_ORDER = ("plan", "fit", "check", "compare-laws", "predict", "laws", "sweep", "figures")
+_ORDER = ("plan", "crossover", "fit", "check", "compare-laws", "predict", "laws", "sweep", "figures")
 
 
 class Rooms(TyperGroup):
