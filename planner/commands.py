@@ -124,7 +124,7 @@ def compare(
     """
     given = dict(locals())
     from planner import comparison
-    from planner.question import read, refuse_beyond
+    from planner.question import read, refuse
 
     asked = read(given, ranges=True)
     if asked.target is not None:
@@ -146,7 +146,7 @@ def compare(
             interval=asked.interval,
         )
     if strict:
-        refuse_beyond(found.rows)
+        refuse(asked.law, found.outside)
     if plot is not None:
         from planner import plots
 
@@ -161,7 +161,7 @@ def compare(
 
 def _answer(given: dict[str, Any], other: str) -> None:
     """Plan for a budget or a target, and print the plan; `other` is the command to look at next."""
-    from planner.question import read, refuse_beyond
+    from planner.question import read, refuse
 
     asked = read(given)
     if asked.target is not None:
@@ -189,7 +189,7 @@ def _answer(given: dict[str, Any], other: str) -> None:
             interval=asked.interval,
         )
     if given["strict"]:
-        refuse_beyond((result,))
+        refuse(asked.law, result.outside)
     if given["plot"] is not None:
         from planner import plots
 
@@ -204,18 +204,20 @@ def _answer(given: dict[str, Any], other: str) -> None:
 
 def _rank(given: dict[str, Any], path: str) -> None:
     """Rank the candidates of a table, and print the ranking."""
-    from planner import candidates, ranking
-    from planner.question import read
+    from planner.question import read, refuse
     from planner.scenarios import Budget
+    from planner.teachers import candidates, ranking
 
     asked = read(given)
     found = ranking.rank_teachers(
         asked.law,
         Budget(asked.budgets[0], asked.charges.logits),
         student=asked.student,
-        candidates=candidates.read(path, asked.law, with_embeddings=given["total"]),
+        candidates=candidates.read(path, asked.law, with_embeddings=given["total"], pay_logits=asked.charges.logits),
         interval=asked.interval,
     )
+    if given["strict"]:
+        refuse(asked.law, found.outside)
     if given["plot"] is not None:
         from planner import plots
 
@@ -223,6 +225,6 @@ def _rank(given: dict[str, Any], path: str) -> None:
     if given["as_json"]:
         typer.echo(json.dumps(found.to_json(), allow_nan=False))
         return
-    from planner.ranking_report import show
+    from planner.teachers.report import show
 
     show(found, f"distillaw plan compare {asked.flags}")

@@ -47,15 +47,20 @@ class Comparison:
         return tuple(sorted({row.budget for row in self.rows}))
 
     @property
+    def outside(self) -> dict[str, float]:
+        """The quantities outside the law's runs in any row, and by how much at most."""
+        found: dict[str, float] = {}
+        for row in self.rows:
+            for name, factor in row.outside.items():
+                found[name] = max(factor, found.get(name, 1.0))
+        return found
+
+    @property
     def warnings(self) -> tuple[Doubt, ...]:
         """What is to be known of the rows together; each row has its own doubts too."""
         found = []
-        outside: dict[str, float] = {}
-        for row in self.rows:
-            for name, factor in row.outside.items():
-                outside[name] = max(factor, outside.get(name, 1.0))
-        if outside:
-            listed = ", ".join(f"{name} by up to {factor:.3g}x" for name, factor in outside.items())
+        if self.outside:
+            listed = ", ".join(f"{name} by up to {factor:.3g}x" for name, factor in self.outside.items())
             found.append(Doubt("support", f"outside the runs that law {self.rows[0].law['id']!r} has: {listed}"))
         for code, words in _SUMMARIES.items():
             where = [row for row in self.rows if any(doubt.code == code for doubt in row.warnings)]

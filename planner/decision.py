@@ -174,7 +174,7 @@ def _assemble(
     supervised = Supervised(D_alone, float(law.supervised.loss(N_S, D_alone)))
     margin = supervised.loss - loss
     support = law.support.factors(N_S=N_S, D_S=D_S, L_T=teacher.loss, N_T=teacher.N, D_T=teacher.D)
-    scale = _relative_error(law, support) * loss
+    scale = relative_error(law, support) * loss
     return Plan(
         scenario=NAMED_TEACHER if teacher.given else charges.scenario,
         law=law.describe(),
@@ -266,7 +266,7 @@ def _tokens_alone(law: KnownLaw, N_S: float, budget: float) -> float:
     return min(budget / float(law.convention.training(N_S, 1.0)), law.box_D[1])
 
 
-def _relative_error(law: KnownLaw, support: dict[str, float]) -> float:
+def relative_error(law: KnownLaw, support: dict[str, float]) -> float:
     """The relative error that a verdict is held against, for a law without joint draws.
 
     For a published law the error it was published with, which its authors checked beyond their runs. A fitted law

@@ -1,5 +1,6 @@
 """What a user asks of the planner, read from flags with all their faults at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,6 @@ from fitting.library import load_law, parse_size
 from fitting.published import DEFAULT_LAW
 from planner.costs import GpuHours, gpu_hours
 from planner.decision import level_of
-from planner.plans import Plan
 from planner.scenarios import Charges, Limits, Teacher
 
 _A_DECADE = 2
@@ -126,17 +126,13 @@ def _teacher(faults: Faults, given: dict[str, Any], law: KnownLaw | None, *, pai
     return None if L is None else Teacher(L, N, D)
 
 
-def refuse_beyond(rows: tuple[Plan, ...]) -> None:
-    """Raise `Infeasible` for plans that ask the law beyond its runs: what `--strict` means."""
-    outside: dict[str, float] = {}
-    for row in rows:
-        for name, factor in row.outside.items():
-            outside[name] = max(factor, outside.get(name, 1.0))
+def refuse(law: KnownLaw, outside: Mapping[str, float]) -> None:
+    """Raise `Infeasible` for what lies outside the law's runs, by name and factor: what `--strict` means."""
     if outside:
         listed = ", ".join(f"{name} by {factor:.3g}x" for name, factor in outside.items())
         raise Infeasible(
-            f"--strict: the plan lies outside the runs that law {rows[0].law['id']!r} was fitted to: {listed}; plan "
-            "closer to them, or leave out --strict to see it with its warnings"
+            f"--strict: the answer lies outside the runs that law {law.id!r} was fitted to: {listed}; plan closer to "
+            "them, or leave out --strict to see it with its warnings"
         )
 
 

@@ -17,11 +17,12 @@ from fitting.flops import BUSBRIDGE2025, SIX_ND
 from fitting.known import Support
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
 from fitting.records import RunRecord, RunTable
-from planner import candidates, certainty
-from planner.candidates import Candidate
+from planner import certainty
+from planner.teachers import candidates
+from planner.teachers.candidates import Candidate
 from planner.decision import plan
-from planner.ranking import gap_curve, rank_teachers
-from planner.ranking_report import answer, doubts, ties
+from planner.teachers.ranking import gap_curve, rank_teachers
+from planner.teachers.report import answer, doubts, ties
 from planner.scenarios import Budget, Teacher
 
 LAW = BUSBRIDGE2025_LAW

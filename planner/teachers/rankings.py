@@ -127,9 +127,9 @@ class Ranking:
 
     def _repr_html_(self) -> str:
         """The ranking as the command prints it, for a notebook."""
-        from planner import ranking_report
+        from planner.teachers import report
 
-        return ranking_report.html(self)
+        return report.html(self)
 
 
 def farthest(rows: Iterable[RankedTeacher]) -> dict[str, tuple[float, str]]:

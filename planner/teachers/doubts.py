@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from fitting.fit import Doubt
 from fitting.known import KnownLaw
 from fitting.units import count
-from planner.candidates import Candidate, outside_knowledge
 from planner.plans import Plan
-from planner.rankings import ROUNDING, Ranking, farthest
+from planner.teachers.candidates import Candidate, outside_knowledge
+from planner.teachers.rankings import ROUNDING, Ranking, farthest
 
 _SHOWN = 5
 """Teachers named in one sentence."""

@@ -8,8 +8,8 @@ from rich.table import Table
 from fitting import terminal
 from fitting.fit import Doubt
 from fitting.units import count, flops
-from planner.rankings import Outcome, RankedTeacher, Ranking
 from planner.render import loss
+from planner.teachers.rankings import Outcome, RankedTeacher, Ranking
 
 _SHOWN = 5
 """Sentences on single teachers, and teachers named in a sentence; the table has all of them."""

@@ -9,17 +9,17 @@ from fitting import intervals
 from fitting.errors import InputError
 from fitting.known import KnownLaw
 from fitting.published import PUBLISHED
-from planner import candidates as candidates_
-from planner import ranking_doubts
 from planner.allocation import ideal_loss, near_optimal_loss, optimum
-from planner.candidates import Candidate
-from planner.decision import NEAR_OPTIMAL_NATS, _relative_error, level_of, supervised_plan
+from planner.decision import NEAR_OPTIMAL_NATS, level_of, relative_error, supervised_plan
 from planner.plans import Plan, verdict_of
 from planner.problems import Problems
-from planner.ranking_words import words_of
-from planner.rankings import Gap, Ideal, Outcome, RankedTeacher, Ranking
 from planner.scenarios import Budget, Charges
 from planner.search import Floats
+from planner.teachers import candidates as candidates_
+from planner.teachers import doubts
+from planner.teachers.candidates import Candidate
+from planner.teachers.rankings import Gap, Ideal, Outcome, RankedTeacher, Ranking
+from planner.teachers.words import words_of
 
 __all__ = ["RankedTeacher", "Ranking", "gap_curve", "rank_teachers"]
 
@@ -76,7 +76,7 @@ def rank_teachers(
         assert law.second_opinion is not None
         return rank_teachers(PUBLISHED[law.second_opinion.law_id], budget, student=student, candidates=found)
 
-    return replace(ranking, warnings=tuple(ranking_doubts.of_ranking(law, ranking, alone, opinion)))
+    return replace(ranking, warnings=tuple(doubts.of_ranking(law, ranking, alone, opinion)))
 
 
 def gap_curve(law: KnownLaw, student_N: float, D_S: float, L_T: Floats) -> Floats:
@@ -111,7 +111,7 @@ def _rows(law: KnownLaw, problems: Problems, found: Sequence[Candidate], alone: 
                 usable=None,
                 words="",
                 support=factors,
-                warnings=tuple(ranking_doubts.of_candidate(law, candidate, factors)),
+                warnings=tuple(doubts.of_candidate(law, candidate, factors)),
             )
         )
     return _with_gaps(law, problems, rows)
@@ -169,7 +169,7 @@ def _held_against_error(law: KnownLaw, ranking: Ranking) -> Ranking:
 
 def _scale(law: KnownLaw, row: RankedTeacher) -> float:
     assert row.student is not None
-    return _relative_error(law, dict(row.support)) * row.student.loss
+    return relative_error(law, dict(row.support)) * row.student.loss
 
 
 def _behind(row: RankedTeacher, best: RankedTeacher) -> float:
@@ -180,7 +180,8 @@ def _behind(row: RankedTeacher, best: RankedTeacher) -> float:
 
 def _held_against_draws(law: KnownLaw, ranking: Ranking, level: float) -> Ranking:
     """Ties and verdict of a law with joint draws, and the interval of every student."""
-    from planner import certainty, ties
+    from planner import certainty
+    from planner.teachers import ties
 
     half = intervals.quantile(level, law.fitted)
     N = ranking.student_N

@@ -1,6 +1,6 @@
 """What is to be said of a teacher beside the best of the others: too good, too weak, or too dear."""
 
-from planner.rankings import RankedTeacher
+from planner.teachers.rankings import RankedTeacher
 
 _TOLD = 0.0005
 """Nats/token below which a reason is not worth naming."""
