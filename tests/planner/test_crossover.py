@@ -17,16 +17,19 @@ from fitting.findings import Draws
 from fitting.fit import COEFFICIENTS, Fit
 from fitting.published import BESIROGLU2024_LAW, BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW
 from planner.allocation import optimum
-from planner.crossover import crossover, crossover_map, margin_of
-from planner.crossover_draws import Drawn, _sides
-from planner.crossover_report import sentence
+from planner.crossover.crossing import crossover, crossover_map, margin_of
+from planner.crossover.draws import Drawn, _sides
+from planner.crossover.partition import SHORTEST, partition, sides
+from planner.crossover.report import sentence
 from planner.decision import plans
-from planner.partition import SHORTEST, partition, sides
 from planner.plans import Plan
 from planner.problems import Problems
 from planner.scenarios import Charges, scenarios
 
 LAW = BUSBRIDGE2025_LAW
+ALL = (1.0, 1e40)
+"""More budgets than any law is searched for: all that there are."""
+
 SIDE = {"distil": 1, "supervise": -1, "neither": 0}
 
 
@@ -104,7 +107,7 @@ def test_changes_are_where_brute_force_sees_them(student, scenario, deltas, expe
 
 def test_pretraining_also_pays_on_next_to_no_tokens():
     """Below some 2e8 tokens, where the printed law has no data term to speak of, nor any run."""
-    first, second, *_ = changes(crossover(LAW, student=3e8, tolerance=0), "teacher-pretraining")
+    first, second, *_ = changes(crossover(LAW, student=3e8, tolerance=0, budgets=ALL), "teacher-pretraining")
     assert first[1] == "distil"
     assert second == (pytest.approx(5.32e17, rel=1e-2), "supervise")
 
@@ -309,7 +312,8 @@ def test_json_is_one_object_of_the_contract(distillaw):
         "best-case", "teacher-inference", "teacher-pretraining", "teacher-pretraining+inference",
     ]  # fmt: skip
     step = float(LAW.convention.training(1e9, 1))
-    assert found["range"] == {"from": pytest.approx(step * 1e6), "to": pytest.approx(step * 1e17)}
+    # from a tenth of the fewest tokens of the law's runs to the most that the law is searched for
+    assert found["range"] == {"from": pytest.approx(step * 4e8), "to": pytest.approx(step * 1e17)}
     assert found["support"] == {"from": pytest.approx(step * 4e9), "to": pytest.approx(step * 512e9)}
     for stretches in found["scenarios"].values():
         for each in stretches:
@@ -354,7 +358,7 @@ def test_the_answer_comes_first_then_the_table(distillaw):
 
 
 def test_a_sentence_passes_over_slivers_unless_it_is_about_them():
-    whole = crossover(LAW, student=1e9).scenarios["teacher-inference"]
+    whole = crossover(LAW, student=1e9, budgets=ALL).scenarios["teacher-inference"]
     assert whole[0].winner == "supervise"
     assert sentence("teacher-inference", whole).startswith("Teacher inference: distil up to 1.95e21 FLOPs")
     near = crossover(LAW, student=1e9, budgets=(1.9e21, 2e21)).scenarios["teacher-inference"]
@@ -364,10 +368,10 @@ def test_a_sentence_passes_over_slivers_unless_it_is_about_them():
 
 
 def test_the_second_opinion_is_about_few_tokens_alone(distillaw):
-    (opinion,) = [x.message for x in crossover(LAW, student=1e9).warnings if x.code == "second-opinion"]
+    (opinion,) = [x.message for x in crossover(LAW, student=1e9, budgets=ALL).warnings if x.code == "second-opinion"]
     assert "below 2.95e19 FLOPs" in opinion
     assert "Best case" not in opinion  # where the two laws say the same
-    other = crossover(BUSBRIDGE2025_FIGURES_LAW, student=1e9).scenarios["teacher-pretraining"]
+    other = crossover(BUSBRIDGE2025_FIGURES_LAW, student=1e9, budgets=ALL).scenarios["teacher-pretraining"]
     assert f"distil up to {other[2].high:.3g}".replace("+", "") in opinion
     enough = crossover(LAW, student=1e9, budgets=(1e20, 1e21))
     assert "second-opinion" not in {doubt.code for doubt in enough.warnings}
@@ -394,7 +398,8 @@ def test_strict_keeps_to_the_runs(distillaw):
 
 def test_budgets_beyond_the_search_are_cut_off_and_said(distillaw):
     found = crossover(LAW, student=1e9, budgets=(1.0, 1e30))
-    assert found.budgets == crossover(LAW, student=1e9).budgets
+    step = float(LAW.convention.training(1e9, 1))
+    assert found.budgets == pytest.approx((step * 1e6, step * 1e17))
     assert "range" in {doubt.code for doubt in found.warnings}
     for budgets in ("1e5:1e6", "1e30:1e31"):
         answer = distillaw("crossover", "--student", "1B", "--budget", budgets)
@@ -463,6 +468,6 @@ def test_the_command_is_listed_and_explains_itself(distillaw):
 
 
 def test_help_needs_no_numbers():
-    code = "import sys, planner.crossover_cli; print([x for x in ('numpy', 'fitting.published') if x in sys.modules])"
+    code = "import sys, planner.crossover.cli; print([x for x in ('numpy', 'fitting.published') if x in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

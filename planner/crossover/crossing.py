@@ -7,135 +7,39 @@ touch a change means nothing, so the answer is a list of stretches of budgets, c
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from fitting.errors import Faults, Infeasible, InputError
 from fitting.fit import Doubt
-from fitting.flops import Convention
 from fitting.known import KnownLaw, Range
 from fitting.progress import Progress, silent
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
-from planner.partition import Margin, Piece, partition
+from planner.crossover.partition import Margin, Piece, partition
+from planner.crossover.stretches import Crossover, Shares, Stretch, Winner
 from planner.problems import Problems
 from planner.scenarios import Charges, scenarios
 from planner.search import Floats, minima
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SCHEMA = "distillaw/crossover/1"
-
 TOLERANCE = 0.005
 """Nats/token below which a margin counts for neither side, where the caller does not say."""
 
-Winner = Literal["distil", "supervise", "neither"]
 _WINNER: dict[int, Winner] = {1: "distil", 0: "neither", -1: "supervise"}
 
 _POINTS = 129
 """Points of the grid on which basins of the best teacher are told apart; as for the draws' regret."""
+
+_BELOW_THE_RUNS = 10.0
+"""How far below the fewest tokens of the law's runs a student's budgets start, where the caller does not say."""
 
 _ON_THE_EDGE = 1.005
 """Factors beyond the runs up to this count as inside: ends are printed to three digits."""
 
 _ROUNDING = 1e-12
 """Relative step inside the search box: at its very edge a student's tokens may round to beyond it."""
-
-
-@dataclass(frozen=True)
-class Shares:
-    """The shares of a law's joint draws under which each side wins, averaged over the log of the budget."""
-
-    distil: float
-    supervise: float
-    neither: float
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Budgets from `low` to `high` FLOPs with one winner throughout; `tokens` are the supervised student's there.
-
-    `draws` is None for a law without joint draws.
-    """
-
-    low: float
-    high: float
-    tokens: Range
-    winner: Winner
-    draws: Shares | None
-
-
-@dataclass(frozen=True)
-class Crossover:
-    """Which side wins at which budget, by scenario (schema distillaw/crossover/1).
-
-    In every scenario the stretches partition `budgets` (FLOPs), and neighbours have different winners. `support` are
-    the budgets whose supervised tokens lie in the law's runs, None where the law does not say, and `size_in_runs` says
-    whether the student's size does. `draws` is the number of joint draws, 0 without.
-    """
-
-    law: Mapping[str, Any]
-    student: float
-    tolerance: float
-    charges: Charges
-    budgets: Range
-    support: Range | None
-    size_in_runs: bool
-    scenarios: Mapping[str, tuple[Stretch, ...]]
-    draws: int
-    warnings: tuple[Doubt, ...]
-
-    @property
-    def convention(self) -> Convention:
-        """How parameters and FLOPs are counted."""
-        return Convention.from_dict(dict(self.law["convention"]), "crossover")
-
-    def to_json(self) -> dict[str, Any]:
-        """One JSON object with raw SI numbers."""
-        return {
-            "schema": SCHEMA,
-            "law": dict(self.law),
-            "student": self.student,
-            "tolerance": self.tolerance,
-            "deltas": {"logits": self.charges.logits, "pretraining": self.charges.pretraining},
-            "range": _ends(self.budgets),
-            "support": None if self.support is None else _ends(self.support),
-            "scenarios": {
-                name: [
-                    {
-                        "from": each.low,
-                        "to": each.high,
-                        "tokens_from": each.tokens[0],
-                        "tokens_to": each.tokens[1],
-                        "winner": each.winner,
-                        "draws": None if each.draws is None else asdict(each.draws),
-                    }
-                    for each in stretches
-                ]
-                for name, stretches in self.scenarios.items()
-            },
-            "warnings": [asdict(doubt) for doubt in self.warnings],
-        }
-
-    def to_frame(self) -> "pd.DataFrame":
-        """A pandas frame, a row a stretch: scenario, from and to in FLOPs and tokens, winner, shares of the draws."""
-        import pandas as pd
-
-        rows = []
-        for name, stretches in self.to_json()["scenarios"].items():
-            for each in stretches:
-                shares = each.pop("draws") or dict.fromkeys(("distil", "supervise", "neither"), math.nan)
-                rows.append({"scenario": name, **each, **{f"draws_{side}": x for side, x in shares.items()}})
-        return pd.DataFrame(rows)
-
-    def _repr_html_(self) -> str:
-        """The answer as the command prints it, for a notebook."""
-        from planner import crossover_report
-
-        return crossover_report.html(self)
 
 
 def crossover(
@@ -151,8 +55,9 @@ def crossover(
     """The stretches of budgets in which distilling, supervised training or neither wins, in every scenario.
 
     For a student of `student` parameters, counted as the law counts N. `tolerance` is in nats/token. `charges` are
-    the shares that the scenarios charge of what they pay for, all of it by default. The budgets are those that
-    train the student directly on as many tokens as the law's box holds, narrowed to `budgets` (FLOPs). Where no
+    the shares that the scenarios charge of what they pay for, all of it by default. The `budgets` (FLOPs) are
+    narrowed to those that train the student directly on as many tokens as the law's box holds; without, they are all
+    of these from a tenth of the tokens of the law's runs on. Where no
     teacher can be paid for, supervised training wins.
 
     Raises `InputError` for a law without distillation and for numbers that make no question, `Infeasible` when no
@@ -165,7 +70,7 @@ def crossover(
     possible = (step * law.box_D[0] * (1 + _ROUNDING), step * law.box_D[1] * (1 - _ROUNDING))
     if not math.isfinite(possible[1]):
         raise InputError(f"student: {student:g} parameters cost more FLOPs than a floating-point number holds")
-    low, high = _within(law, student, possible, budgets)
+    low, high = _within(law, student, possible, budgets or _usual(law, step, possible))
     support = None if law.support.D_S is None else (step * law.support.D_S[0], step * law.support.D_S[1])
     doubts = [*_cut(budgets, (low, high)), *_beyond(law, student, (low, high), support)]
     if strict and any(doubt.code == "support" for doubt in doubts):
@@ -175,7 +80,7 @@ def crossover(
     by_draws: Callable[[str, Piece], Shares | None] = _no_shares
     draws = 0
     if law.fitted is not None and law.fitted.draws is not None:
-        from planner.crossover_draws import Drawn
+        from planner.crossover.draws import Drawn
 
         drawn = Drawn.of(law, student, asked, (low, high), tolerance, progress)
         by_draws, draws = drawn.shares, drawn.draws
@@ -240,6 +145,13 @@ def _check(student: float, tolerance: float, budgets: Range | None, charges: Cha
         if not 0 <= getattr(charges, name) <= 1:
             faults.add(f"charges: {name} must lie between 0 and 1, not {getattr(charges, name)!r}")
     faults.raise_if_any()
+
+
+def _usual(law: KnownLaw, step: float, possible: Range) -> Range:
+    """Without a question about so few tokens, the lowest budgets of the box only tell of its edge."""
+    if law.support.D_S is None:
+        return possible
+    return max(possible[0], step * law.support.D_S[0] / _BELOW_THE_RUNS), possible[1]
 
 
 def _within(law: KnownLaw, student: float, possible: Range, budgets: Range | None) -> Range:
@@ -326,7 +238,7 @@ def _opinion(
         return []
     part = low, min(high, step * second.below_D_S)
     other = crossover(PUBLISHED[second.law_id], student=student, tolerance=tolerance, budgets=part, charges=charges)
-    from planner.crossover_report import sentence
+    from planner.crossover.report import sentence
 
     own = {name: sentence(name, _clipped(stretches, part[1])) for name, stretches in found.items()}
     theirs = {name: sentence(name, stretches) for name, stretches in other.scenarios.items()}
@@ -355,7 +267,3 @@ def _no_shares(name: str, piece: Piece) -> None:
 
 def _span(ends: Range) -> str:
     return f"{flops(ends[0])} to {flops(ends[1])}"
-
-
-def _ends(ends: Range) -> dict[str, float]:
-    return {"from": ends[0], "to": ends[1]}

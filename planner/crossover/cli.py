@@ -57,11 +57,11 @@ def crossover(
     assert pretraining is not None
 
     from fitting.progress import shown
-    from planner import crossover as numbers
+    from planner.crossover import crossing
     from planner.scenarios import Charges
 
     with shown(not as_json and known.fitted is not None and known.fitted.draws is not None) as progress:
-        found = numbers.crossover(
+        found = crossing.crossover(
             known,
             student=N_S,
             tolerance=nats,
@@ -73,7 +73,7 @@ def crossover(
     if as_json:
         typer.echo(json.dumps(found.to_json(), allow_nan=False))
         return
-    from planner.crossover_report import show, telling_budget
+    from planner.crossover.report import show, telling_budget
 
     flags = f"--student {units.exact(N_S)} --budget {units.flops(telling_budget(found))}"
     if law != DEFAULT_LAW:

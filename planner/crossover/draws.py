@@ -10,8 +10,8 @@ from fitting import intervals
 from fitting.known import KnownLaw, Range
 from fitting.laws import DistillationLaw
 from fitting.progress import Progress
-from planner.crossover import Shares
-from planner.partition import Piece, sides
+from planner.crossover.partition import Piece, sides
+from planner.crossover.stretches import Shares
 from planner.problems import Problems
 from planner.scenarios import Charges
 from planner.search import Floats, zoom

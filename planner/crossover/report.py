@@ -10,7 +10,7 @@ from rich.table import Table
 from fitting import terminal
 from fitting.known import Range
 from fitting.units import count, flops
-from planner.crossover import Crossover, Stretch
+from planner.crossover.stretches import Crossover, Stretch
 from planner.render import size
 from planner.scenarios import TEACHER_INFERENCE
 
