@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from fitting import units
 from fitting.errors import Faults, InputError
 from fitting.options import DEFAULT_LAW
 from planner import options
+
+if TYPE_CHECKING:
+    from fitting.known import KnownLaw
+    from planner.crossover.stretches import Crossover
 
 
 def crossover(
@@ -26,6 +30,7 @@ def crossover(
     law: options.LawOption = DEFAULT_LAW,
     total: options.Total = False,
     strict: options.Strict = False,
+    plot: options.Plot = None,
     as_json: options.Json = False,
 ) -> None:
     """Where distilling stops paying: the budgets at which it wins, supervised training wins, or neither does.
@@ -38,6 +43,7 @@ def crossover(
       distillaw crossover --student 1B
       distillaw crossover --student 300M --budget 1e20:1e24 --tolerance 0.02
       distillaw crossover --student 7B --pay-logits 0.5 --json
+      distillaw crossover --student 1B --budget 1e20:1e26 --plot map.png
       distillaw crossover --student 100K --law law.json --strict
     """
     from fitting.library import load_law, parse_size
@@ -49,6 +55,10 @@ def crossover(
     logits = faults.collect(units.parse_share, pay_logits, "--pay-logits")
     pretraining = faults.collect(units.parse_share, pay_pretraining, "--pay-pretraining")
     budgets = faults.collect(_budgets, budget) if budget is not None else None
+    if plot is not None:
+        from planner.plots import check
+
+        faults.collect(check, plot)
     faults.raise_if_any()
     assert known is not None
     assert N_S is not None
@@ -70,6 +80,8 @@ def crossover(
             strict=strict,
             progress=progress,
         )
+    if plot is not None:
+        _draw(found, known, plot)
     if as_json:
         typer.echo(json.dumps(found.to_json(), allow_nan=False))
         return
@@ -79,6 +91,19 @@ def crossover(
     if law != DEFAULT_LAW:
         flags += f" --law {law}"
     show(found, f"distillaw plan teacher-exists {flags}")
+
+
+def _draw(found: "Crossover", law: "KnownLaw", path: str) -> None:
+    """The margin over budgets and student sizes, in every scenario."""
+    import numpy as np
+
+    from planner import plots
+    from planner.crossover.crossing import crossover_map, sizes_around
+    from planner.scenarios import scenarios
+
+    students, budgets = sizes_around(law, found.student), np.geomspace(*found.budgets, 61)
+    delta = {name: crossover_map(law, students, budgets, paid) for name, paid in scenarios(found.charges).items()}
+    plots.crossover_map(students, budgets, delta, found.tolerance, path, mark=found.student, law=law)
 
 
 def _tolerance(text: str) -> float:

@@ -124,6 +124,13 @@ def crossover_map(law: KnownLaw, students: Any, budgets: Any, charges: Charges) 
     return np.where(np.isfinite(found), found, np.nan)
 
 
+def sizes_around(law: KnownLaw, student: float, count_: int = 41) -> Floats:
+    """Student sizes for a map: the law's runs and this student, and a factor of three to either side."""
+    low, high = law.support.N_S or (student, student)
+    found: Floats = np.geomspace(min(low, student) / 3, max(high, student) * 3, count_)
+    return found
+
+
 def margin_of(law: KnownLaw, student: float, charges: Charges) -> Margin:
     """Δ (nats/token) as a function of budgets (FLOPs); -inf where no teacher can be paid for."""
     return lambda C: _margins(Problems.of(law, student, C, charges))
