@@ -26,6 +26,9 @@ LIGHT = [
     "planner.cli",
     "planner.commands",
     "planner.decision",
+    "planner.comparison",
+    "planner.crossover.crossing",
+    "planner.teachers.ranking",
     "fitting.flops",
     "fitting.cli",
     "fitting.library",
@@ -76,7 +79,7 @@ def test_the_wheel_holds_the_four_rooms(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == set(ROOMS)
-    assert "paper_figs/paper.mplstyle" in names
+    assert {"paper_figs/paper.mplstyle", "planner/plots/plots.mplstyle", "planner/crossover/cli.py"} <= set(names)
     assert "fitting/published.py" in names
     assert not [name for name in names if name.endswith(("ruff.toml", ".ipynb", ".csv"))]
 
@@ -98,8 +101,27 @@ def test_links_into_the_answers_lead_somewhere():
 def test_the_help_lists_every_rooms_commands(distillaw):
     answer = distillaw("--help")
     assert answer.code == 0
-    for command in ("plan", "fit", "predict", "laws", "sweep", "figures"):
+    for command in ("plan", "crossover", "fit", "predict", "laws", "sweep", "figures"):
         assert f"\n  {command} " in answer.out
+
+
+def test_help_loads_no_numbers():
+    code = f"""
+import sys, planner.cli
+sys.argv[1:] = ["--help"]
+try:
+    planner.cli.main()
+except SystemExit:
+    print([name for name in {[*HEAVY, "scipy", "numpy", "rich", "fitting.published"]} if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_default_law_has_one_name():
+    from fitting import options, published
+
+    assert options.DEFAULT_LAW == published.DEFAULT_LAW
 
 
 def test_another_package_named_sweeps_is_told_from_ours(tmp_path):
