@@ -308,8 +308,9 @@ def below_floor(law: KnownLaw, loss: float) -> str:
 
 def _too_small(law: KnownLaw, N_S: float, budget: float, beside: str) -> str:
     step = float(law.convention.training(N_S, 1.0))
+    some = "" if budget >= step else ", nor for a single one of them"
     return (
         f"a budget of {flops(budget)} FLOPs cannot pay for {beside}{count(law.box_D[0])} tokens "
-        f"of a {count(N_S)} student, the fewest this law is searched for; one student token costs "
+        f"of a {count(N_S)} student, the fewest this law is searched for{some}; one student token costs "
         f"{flops(step)} FLOPs: raise --budget or choose a smaller --student"
     )

@@ -14,7 +14,7 @@ from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFF
 from planner import allocation
 from planner.decision import plan, plans
 from planner.problems import Problems
-from planner.scenarios import Budget, Charges, Teacher
+from planner.scenarios import Budget, Charges, Limits, Teacher
 
 SCENARIOS = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
 
@@ -170,9 +170,11 @@ def test_any_law_gets_a_plan_or_a_no(data):
     law = data.draw(st.composite(any_law)())
     N_S = 10 ** data.draw(st.floats(*np.log10(law.box_N)))
     budget = Budget(10 ** data.draw(st.floats(10, 26)), *data.draw(st.sampled_from([*SCENARIOS, (0.3, 0.7)])))
+    bounds = [data.draw(st.one_of(st.none(), st.floats(*np.log10(box)))) for box in (law.box_N, law.box_D)]
+    limits = Limits(*(None if x is None else 10**x for x in bounds))
     with np.errstate(all="raise", under="ignore"):
         try:
-            found = plan(law, budget, student=N_S)
+            found = plan(law, budget, student=N_S, limits=limits)
         except Infeasible:
             F_S, F_T = law.convention.forward(N_S), law.convention.forward(law.box_N[0])
             cheapest = law.box_D[0] * (3 * F_S + F_T * (budget.pay_logits + 3 * budget.pay_pretraining))
@@ -182,6 +184,10 @@ def test_any_law_gets_a_plan_or_a_no(data):
     assert found.student.loss >= found.teacher.loss
     assert found.near_optimal.L_T[0] <= found.teacher.loss * (1 + 1e-9)
     assert found.near_optimal.L_T[1] >= found.teacher.loss * (1 - 1e-9)
+    assert found.teacher.N <= (limits.N or np.inf) * (1 + 1e-9)
+    assert (found.teacher.D or 0) <= (limits.D or np.inf) * (1 + 1e-9)
+    if found.runner_up is not None:
+        assert 0 <= found.runner_up.student_loss - found.student.loss <= 0.005
     codes = {doubt.code for doubt in found.warnings}
     assert not found.unspent or {"unspent", "bound-hit"} <= codes
 

@@ -125,6 +125,8 @@ def test_too_small_a_budget_is_a_no(distillaw):
     answer = distillaw("plan", "train-teacher", "--student", "1B", "--budget", "1e12")
     assert answer.code == 1
     assert "cannot pay" in answer.err
+    assert "a single one" not in answer.err
+    assert "nor for a single one of them" in distillaw("plan", "compare", "--student", "1B", "--budget", "1e9").err
 
 
 def test_a_missing_option_is_a_usage_error(distillaw):
