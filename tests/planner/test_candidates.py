@@ -18,12 +18,12 @@ from fitting.known import Support
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
 from fitting.records import RunRecord, RunTable
 from planner import certainty
+from planner.decision import plan
+from planner.scenarios import Budget, Teacher
 from planner.teachers import candidates
 from planner.teachers.candidates import Candidate
-from planner.decision import plan
 from planner.teachers.ranking import gap_curve, rank_teachers
 from planner.teachers.report import answer, doubts, ties
-from planner.scenarios import Budget, Teacher
 
 LAW = BUSBRIDGE2025_LAW
 SMALL = Candidate("546M", 2.428, 546e6)
