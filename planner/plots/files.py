@@ -1,0 +1,52 @@
+"""Picture files: what can be written, told before any work is done, and the same bytes for the same picture."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fitting.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("plots.mplstyle")
+
+_UNDATED: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
+"""Metadata left out of each format, so that the same picture is the same bytes."""
+
+
+def check(path: str | Path) -> None:
+    """Raise `InputError` for a picture that could not be written: its suffix, its folder. Loads no matplotlib."""
+    path = Path(path)
+    if _suffix(path) not in _UNDATED:
+        raise InputError(
+            f"--plot: {str(path)!r} is no kind of picture; end it in {', '.join(f'.{s}' for s in _UNDATED)}"
+        )
+    if path.is_dir():
+        raise InputError(f"--plot: {str(path)!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"--plot: there is no folder {str(path.parent)!r}; make it or name another")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"--plot: {str(path)!r} cannot be written to; name another place")
+
+
+def write(draw: Callable[[], "Figure"], path: str | Path) -> None:
+    """Draw a figure in the pictures' own style, whatever the reader's settings, and write it."""
+    check(path)
+    from matplotlib import style
+
+    with style.context(STYLE, after_reset=True):
+        figure = draw()
+        try:
+            figure.savefig(path, format=_suffix(Path(path)), metadata=_UNDATED[_suffix(Path(path))])
+        except OSError as error:
+            raise InputError(f"--plot: {str(path)!r} cannot be written to: {error.strerror or error}") from None
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
