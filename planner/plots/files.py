@@ -1,7 +1,9 @@
 """Picture files: what can be written, told before any work is done, and the same bytes for the same picture."""
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +42,24 @@ def write(draw: Callable[[], "Figure"], path: str | Path) -> None:
     check(path)
     from matplotlib import style
 
-    with style.context(STYLE, after_reset=True):
+    with style.context(STYLE, after_reset=True), _quiet_fonts():
         figure = draw()
         try:
             figure.savefig(path, format=_suffix(Path(path)), metadata=_UNDATED[_suffix(Path(path))])
         except OSError as error:
             raise InputError(f"--plot: {str(path)!r} cannot be written to: {error.strerror or error}") from None
+
+
+@contextmanager
+def _quiet_fonts() -> Iterator[None]:
+    """No words about the dates in matplotlib's own fonts, which fontTools finds odd when a PDF takes them in."""
+    logger = logging.getLogger("fontTools")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _suffix(path: Path) -> str:

@@ -177,6 +177,12 @@ def test_the_style_is_that_of_the_papers_figures():
     assert {name: value for name, value in own.items() if not name.startswith("hatch.")} == theirs
 
 
+def test_a_picture_says_nothing_of_its_fonts(single, tmp_path, caplog, capfd):
+    plots.comparison(single, tmp_path / "a.pdf")
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")
+
+
 def test_nothing_to_draw_and_laws_without_distillation(tmp_path, single, ranking):
     with pytest.raises(ValueError, match="nothing to draw"):
         plots.comparison([], tmp_path / "a.png")
