@@ -8,7 +8,7 @@ from fitting.known import KnownLaw
 from fitting.units import count
 from planner.plots.axes import plain, powers, provenance, settle, small_print, zoomed
 from planner.plots.gap import CURVE, curve, law_teachers, near_optimal, supervised_level, window
-from planner.plots.labels import Room, name_points
+from planner.plots.labels import name_points
 from planner.plots.palette import GREY
 from planner.teachers.rankings import Outcome, RankedTeacher, Ranking
 
@@ -52,14 +52,10 @@ def draw(ranking: Ranking, law: KnownLaw) -> Figure:
     small_print(figure, "; ".join(told))
     settle(figure)
     if paid:
-        room = Room(ax)
-        room.take(L_T, L_S)
-        room.take(L_T, L_T)
-        room.take(np.array(shown), np.full(2, ranking.supervised.loss))
-        for x, low, high in taken:
-            room.take(np.array([x, x]), np.array([low, high]))
+        lines = [(L_T, L_S), (L_T, L_T), (np.array(shown), np.full(2, ranking.supervised.loss))]
+        lines += [(np.array([x, x]), np.array([low, high])) for x, low, high in taken]
         at = np.array([(row.loss, student.loss) for row, student in paid])
-        name_points(room, at, [row.name for row, _ in paid])
+        name_points(ax, at, [row.name for row, _ in paid], lines)
     return figure
 
 
