@@ -8,20 +8,15 @@ from fitting.units import count
 from paper_figs.axes import label_starts, log_axis
 from paper_figs.source import Source, spaced
 from planner.allocation import optimum
+from planner.plots.palette import COLOURS, LABELS
 from planner.problems import Problems
-from planner.scenarios import scenarios
+from planner.scenarios import SUPERVISED, scenarios
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER_STUDENTS = (300e6, 1e9, 3e9, 10e9)
 PAPER_BUDGETS = (1e20, 1e26)
-LABELS = {
-    "best-case": "best case",
-    "teacher-inference": "teacher inference",
-    "teacher-pretraining": "teacher pretraining",
-    "teacher-pretraining+inference": "pretraining + inference",
-}
 
 
 def draw(source: Source) -> "Figure":
@@ -39,10 +34,10 @@ def draw(source: Source) -> "Figure":
     fig, panels = plt.subplots(2, 2, figsize=(6.8, 5.0), sharex=True)
     for ax, N_S in zip(panels.flat, sizes, strict=True):
         D_alone = np.minimum(budgets / law.convention.training(N_S, 1.0), law.box_D[1])
-        lines = ax.plot(budgets, law.supervised.loss(N_S, D_alone), color="black", ls="--", label="supervised")
+        lines = ax.plot(budgets, law.supervised.loss(N_S, D_alone), color=COLOURS[SUPERVISED], ls="--", label=LABELS[SUPERVISED])
         for name, charges in scenarios().items():
             losses = optimum(Problems.of(law, N_S, budgets, charges))[0].loss
-            lines += ax.plot(budgets, np.where(np.isfinite(losses), losses, np.nan), label=LABELS[name])
+            lines += ax.plot(budgets, np.where(np.isfinite(losses), losses, np.nan), color=COLOURS[name], label=LABELS[name])
         ax.set_title(f"{count(N_S)} student")
         ax.set_ylabel("student cross-entropy (nats/token)")
         log_axis(ax, "x", "total compute (FLOPs)" if ax in panels[1] else "", flops=True)

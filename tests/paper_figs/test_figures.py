@@ -18,6 +18,7 @@ from paper_figs import fig08_optimal_student_loss as fig08
 from paper_figs.catalogue import CATALOGUE, find
 from paper_figs.source import Source
 from planner.decision import plan
+from planner.plots.palette import LABELS
 from planner.scenarios import Budget, scenarios
 
 LAW = Source(BUSBRIDGE2025_LAW)
@@ -59,9 +60,9 @@ def test_fig08_draws_the_planners_numbers():
     assert [ax.get_title() for ax in panels] == ["300M student", "1B student", "3B student", "10B student"]
     for ax, N_S in zip(panels, (3e8, 1e9, 3e9, 1e10), strict=True):
         curves = {line.get_label(): line.get_xydata() for line in ax.get_lines()}
-        assert set(curves) == {"supervised", *fig08.LABELS.values()}
+        assert set(curves) == {"supervised", *(LABELS[name] for name in scenarios())}
         for name, charges in scenarios().items():
-            C, loss = curves[fig08.LABELS[name]][10]
+            C, loss = curves[LABELS[name]][10]
             found = plan(BUSBRIDGE2025_LAW, Budget(C, charges.logits, charges.pretraining), student=N_S)
             assert loss == pytest.approx(found.student.loss, rel=1e-12)
             assert curves["supervised"][10][1] == pytest.approx(found.supervised.loss, rel=1e-12)
