@@ -34,10 +34,14 @@ def draw(source: Source) -> "Figure":
     fig, panels = plt.subplots(2, 2, figsize=(6.8, 5.0), sharex=True)
     for ax, N_S in zip(panels.flat, sizes, strict=True):
         D_alone = np.minimum(budgets / law.convention.training(N_S, 1.0), law.box_D[1])
-        lines = ax.plot(budgets, law.supervised.loss(N_S, D_alone), color=COLOURS[SUPERVISED], ls="--", label=LABELS[SUPERVISED])
+        curves = {SUPERVISED: law.supervised.loss(N_S, D_alone)}
         for name, charges in scenarios().items():
             losses = optimum(Problems.of(law, N_S, budgets, charges))[0].loss
-            lines += ax.plot(budgets, np.where(np.isfinite(losses), losses, np.nan), color=COLOURS[name], label=LABELS[name])
+            curves[name] = np.where(np.isfinite(losses), losses, np.nan)
+        lines = []
+        for name, curve in curves.items():
+            dashes = "--" if name == SUPERVISED else "-"
+            lines += ax.plot(budgets, curve, color=COLOURS[name], ls=dashes, label=LABELS[name])
         ax.set_title(f"{count(N_S)} student")
         ax.set_ylabel("student cross-entropy (nats/token)")
         log_axis(ax, "x", "total compute (FLOPs)" if ax in panels[1] else "", flops=True)
