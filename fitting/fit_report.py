@@ -39,9 +39,7 @@ def text(fit: Fit) -> str:
 
 def html(fit: Fit) -> str:
     """The report for a notebook."""
-    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=terminal.WIDTH)
-    screen.print(text(fit), soft_wrap=True)
-    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+    return terminal.html(lambda out: out.print(text(fit), soft_wrap=True))
 
 
 def answer(fit: Fit) -> str:

@@ -15,6 +15,9 @@ from fitting.laws import DistillationLaw, SupervisedLaw
 
 Array = NDArray[np.float64]
 
+HIGHEST_LEVEL = 0.9999
+"""Levels above this are more than any number of draws can tell."""
+
 
 class Interval(NamedTuple):
     """A predicted cross-entropy (nats/token) and the ends of the interval that a run's should fall into."""

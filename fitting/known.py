@@ -9,6 +9,9 @@ from fitting.laws import DistillationLaw, SupervisedLaw
 
 Range = tuple[float, float]
 
+ON_THE_EDGE = 1.005
+"""Factors outside a support up to this count as inside: they print as 1."""
+
 
 @dataclass(frozen=True)
 class Support:

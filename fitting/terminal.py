@@ -1,6 +1,7 @@
 """How every room prints: plain text that a pipe can read, tables whose cells are never cut, warnings on stderr."""
 
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +46,15 @@ def show_table(out: Console, grid: Table) -> None:
     out.width = max(before, wide)
     out.print(grid)
     out.width = before
+
+
+def html(write: Callable[[Console], None], doubts: Iterable[Doubt] = ()) -> str:
+    """What `write` prints, and warnings below it, for a notebook."""
+    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=WIDTH)
+    write(screen)
+    for doubt in doubts:
+        screen.print(f"warning: {doubt.message} [{doubt.code}]", soft_wrap=True)
+    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
 
 def show_doubts(doubts: Iterable[Doubt]) -> None:

@@ -1,7 +1,7 @@
 """How sure a plan is, by the joint draws of a fitted law: intervals, who wins, and the regret of deciding now.
 
-What a plan fixes is what its owner can fix: N_T, D_T and D_S where the teacher is trained for it, so that L_T is what
-each draw makes of that teacher; L_T itself where the teacher exists, since its cross-entropy can be measured.
+What a plan fixes is what its owner can fix. Where the teacher is trained for it, N_T, D_T and D_S: L_T is then what
+each draw makes of that teacher. Where the teacher exists, N_T, L_T and D_S: its cross-entropy can be measured.
 """
 
 from dataclasses import replace
@@ -12,9 +12,9 @@ import numpy as np
 from fitting import intervals
 from fitting.fit import Fit
 from fitting.known import KnownLaw, Range
-from fitting.laws import DistillationLaw, SupervisedLaw
+from fitting.laws import DistillationLaw
 from planner.allocation import optimum
-from planner.plans import Certainty, Plan, Regret
+from planner.plans import Certainty, Plan, Regret, verdict_of
 from planner.problems import Problems
 from planner.scenarios import Charges, Limits
 from planner.search import Floats
@@ -26,7 +26,8 @@ POINTS = 129
 class Prediction(NamedTuple):
     """A predicted cross-entropy: by the law, by each draw (shape (draws,)), and on log L what comes beside the draws.
 
-    `drift` and `growth` are those of predictions beyond the runs, `noise` the standard deviation of a run.
+    `drift` and `growth` are those of predictions beyond the runs, `noise` the standard deviation of a run there;
+    `scale` multiplies the spread of the draws, as it does in `fitting.intervals`.
     """
 
     loss: float
@@ -34,33 +35,44 @@ class Prediction(NamedTuple):
     drift: float
     growth: float
     noise: float
+    scale: float
 
     def interval(self, half_widths: float) -> Range:
         """The ends between which a run should come to lie; they always hold the prediction itself."""
         spread = float(np.mean((np.log(self.drawn) - np.log(self.loss)) ** 2))
-        half = half_widths * np.sqrt(spread + self.noise**2 + self.growth**2)
+        half = half_widths * np.sqrt(spread * self.scale**2 + self.noise**2 + self.growth**2)
         centre = np.log(self.loss) + self.drift
         return min(float(np.exp(centre - half)), self.loss), max(float(np.exp(centre + half)), self.loss)
 
 
-def with_certainty(law: KnownLaw, plan: Plan, limits: Limits | None, level: float, *, regret: bool) -> Plan:
-    """The plan with intervals, a verdict held against the interval of its margin, and its regret if asked for."""
+def with_certainty(
+    law: KnownLaw, plan: Plan, limits: Limits | None, level: float, *, regret: bool, by_law: bool = False
+) -> Plan:
+    """The plan with intervals, a verdict held against the interval of its margin, and its regret if asked for.
+
+    `by_law` says that the cross-entropy of a named teacher is the law's prediction, not a measurement.
+    """
     fit, draws = law.fitted, _draws(law)
-    student, alone_ = _distilled(law, fit, draws, plan), directly(law, plan.student.N, plan.supervised.D)
+    student, alone_ = _distilled(law, fit, draws, plan, by_law), directly(law, plan.student.N, plan.supervised.D)
     half = intervals.quantile(level, fit)
     margin = margin_between(student, alone_, half)
     wins = float(np.mean(alone_.drawn > student.drawn))
     losses = _regret(law, plan, limits, draws, student, alone_) if regret else None
-    scale = 0.5 * (margin[1] - margin[0])
+    scale = scale_of(plan.margin, margin)
     return replace(
         plan,
         student=replace(plan.student, interval=student.interval(half)),
         supervised=replace(plan.supervised, interval=alone_.interval(_half_alone(fit, level))),
-        verdict="distil" if margin[0] > 0 else "supervise" if margin[1] < 0 else "too-close",
+        verdict=verdict_of(plan.margin, scale),
         margin_scale=scale,
         margin_basis="interval",
         certainty=Certainty(len(draws.A), level, margin, wins, losses),
     )
+
+
+def scale_of(margin: float, interval: Range) -> float:
+    """What a margin is held against: how far its interval reaches from it towards 0 and beyond."""
+    return margin - interval[0] if margin > 0 else interval[1] - margin
 
 
 def alone(law: KnownLaw, N_S: float, D: float, level: float) -> Range:
@@ -83,6 +95,7 @@ def taught(law: KnownLaw, N: float, D: float, L_T: float) -> Prediction:
         float(reach.drift),
         float(reach.growth),
         _noise(fit, reach),
+        float(reach.noise),
     )
 
 
@@ -116,15 +129,16 @@ def _alone(law: KnownLaw, fit: Fit, draws: DistillationLaw, N: float, D: float) 
         float(reach.drift),
         float(reach.growth),
         _noise(part, reach),
+        float(reach.noise),
     )
 
 
-def _distilled(law: KnownLaw, fit: Fit, draws: DistillationLaw, plan: Plan) -> Prediction:
+def _distilled(law: KnownLaw, fit: Fit, draws: DistillationLaw, plan: Plan, by_law: bool) -> Prediction:
     N, D, L_T = plan.student.N, plan.student.D, plan.teacher.loss
     assert L_T is not None
     assert law.distillation is not None
     found = taught(law, N, D, L_T)._replace(loss=plan.student.loss)
-    if not plan.pay_pretraining:
+    if not (plan.pay_pretraining or by_law):
         return found
     assert plan.teacher.N is not None
     assert plan.teacher.D is not None
@@ -158,27 +172,14 @@ def _regret(
     student: Prediction,
     alone: Prediction,
 ) -> Regret:
-    """Nats/token lost to the plan that each draw would choose, distilled or not."""
-    charges = Charges(plan.pay_logits, plan.pay_pretraining)
-    carried, best = student.drawn, student.drawn
-    if not plan.teacher.given:
-        problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, draws)
-        found = optimum(problems, points=POINTS)[0].loss
-        if not plan.pay_pretraining:
-            carried = _looked_for(problems, draws.supervised, plan)
-        best = np.minimum(found, carried)
-    chosen = carried if plan.margin > 0 else alone.drawn
-    lost = chosen - np.minimum(best, alone.drawn)
-    return Regret(float(np.mean(lost)), float(np.quantile(lost, 0.95)))
+    """Nats/token lost to the plan that each draw would choose, distilled or not.
 
-
-def _looked_for(problems: Problems, supervised: SupervisedLaw, plan: Plan) -> Floats:
-    """Each draw's loss of a student whose teacher was found by its cross-entropy, at the price the draw puts on it.
-
-    Where a draw has no teacher that good, the best that it has.
+    The plan in hand is among a draw's choices, also where the draw would not have thought its teacher possible.
     """
-    assert plan.teacher.loss is not None
-    low, high = problems.t_range()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.nan_to_num(np.log(np.maximum(plan.teacher.loss - supervised.E, 0.0)), neginf=-np.inf)
-    return problems.loss(np.clip(t, low, high)[:, None])[:, 0]
+    best = np.minimum(student.drawn, alone.drawn)
+    if not plan.teacher.given:
+        charges = Charges(plan.pay_logits, plan.pay_pretraining)
+        problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, draws)
+        best = np.minimum(best, optimum(problems, points=POINTS)[0].loss)
+    lost = (student.drawn if plan.margin > 0 else alone.drawn) - best
+    return Regret(float(np.mean(lost)), float(np.quantile(lost, 0.95)))

@@ -199,7 +199,7 @@ def _answer(given: dict[str, Any], other: str) -> None:
         return
     from planner.render import show
 
-    show(result, asked.words, f"distillaw plan {other} {asked.flags}")
+    show(result, asked.words, asked.command(f"plan {other}"))
 
 
 def _rank(given: dict[str, Any], path: str) -> None:
@@ -227,4 +227,4 @@ def _rank(given: dict[str, Any], path: str) -> None:
         return
     from planner.teachers.report import show
 
-    show(found, f"distillaw plan compare {asked.flags}")
+    show(found, asked.command("plan compare"))

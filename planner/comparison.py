@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fitting.errors import Faults, Infeasible
 from fitting.fit import Doubt
 from fitting.known import KnownLaw
@@ -11,7 +13,7 @@ from fitting.units import count
 from planner.decision import plans, supervised_plan
 from planner.plans import Plan, Target, frame
 from planner.scenarios import SUPERVISED, Budget, Charges, Limits, scenarios
-from planner.target import Unreachable, check_target, plan_for, supervised_budget
+from planner.target import Unreachable, check_target, least_budget, supervised_budget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,36 +104,40 @@ _SUMMARIES = {
 
 def compare(
     law: KnownLaw,
-    budgets: Sequence[float],
+    budgets: float | Sequence[float],
     *,
     student: float,
     charges: Charges | None = None,
     limits: Limits | None = None,
     interval: float | None = None,
 ) -> Comparison:
-    """Supervised training and the four scenarios for each of the budgets (FLOPs).
+    """Supervised training and the four scenarios for one or several budgets (FLOPs).
 
     `charges` are the shares that a scenario pays of what it pays for, all of it by default. The regret of a plan is
-    given where one budget is compared. Raises `Infeasible` when no budget buys anything, otherwise as
-    `planner.decision.plan`.
+    given where one budget is compared, its sensitivity never: `planner.decision.plan` has it. Raises `Infeasible` when
+    no budget buys anything, otherwise as `plan`.
     """
-    _check(budgets)
-    rows, missing = [], []
-    for C in budgets:
+    law.require_distillation()
+    every = _checked(budgets)
+    rows: list[Plan] = []
+    missing = []
+    for C in every:
         try:
             rows.append(supervised_plan(law, C, student=student, interval=interval))
         except Infeasible as error:
             missing.append(Missing(SUPERVISED, C, str(error)))
     for name, charged in scenarios(charges).items():
-        found = plans(
-            law, budgets, charged, student=student, limits=limits, interval=interval, regret=len(budgets) == 1
-        )
-        for C, row in zip(budgets, found, strict=True):
+        found = plans(law, every, charged, student=student, limits=limits, interval=interval, regret=len(every) == 1)
+        for C, row in zip(every, found, strict=True):
             if isinstance(row, Infeasible):
                 missing.append(Missing(name, C, str(row)))
             else:
                 rows.append(row)
-    return _ordered(student, rows, missing)
+    if not rows:
+        raise Infeasible(missing[0].why)
+    names = [SUPERVISED, *scenarios()]
+    rows.sort(key=lambda row: (row.budget, names.index(row.scenario)))
+    return Comparison(float(student), tuple(rows), tuple(missing))
 
 
 def compare_for(
@@ -147,49 +153,48 @@ def compare_for(
 
     Raises `Infeasible` when no scenario reaches it.
     """
+    law.require_distillation()
     check_target(law, target)
     rows, missing, floors = [], [], {}
     budget, floor = supervised_budget(law, target, student)
+    reached = Target(float(target), budget, floor)
     if budget is None:
         floors[SUPERVISED] = floor
         missing.append(
             Missing(SUPERVISED, None, f"trained directly a student of this size stays above {floor:.4f} nats/token")
         )
     else:
-        alone = supervised_plan(law, budget, student=student, interval=interval)
-        rows.append(replace(alone, target=Target(target, budget, floor)))
+        rows.append(supervised_plan(law, budget, student=student, interval=interval))
     for name, charged in scenarios(charges).items():
         try:
-            rows.append(plan_for(law, target, charged, student=student, limits=limits, interval=interval))
+            C = least_budget(law, target, charged, student=student, limits=limits)
         except Unreachable as error:
             floors[name] = error.floor
             missing.append(Missing(name, None, str(error)))
+            continue
+        (row,) = plans(law, [C], charged, student=student, limits=limits, interval=interval)
+        assert isinstance(row, Plan)  # the budget was found by planning with it
+        rows.append(row)
     if not rows:
         told = ", ".join(f"{name} {least:.4f}" for name, least in floors.items())
         raise Infeasible(
             f"no budget brings a {count(student)} student to {target:g} nats/token; its floors by law {law.id!r} are "
             f"{told}; raise --target-loss or choose a larger --student"
         )
-    return Comparison(student, tuple(rows), tuple(missing))
+    return Comparison(float(student), tuple(replace(row, target=reached) for row in rows), tuple(missing))
 
 
-def _ordered(student: float, rows: list[Plan], missing: list[Missing]) -> Comparison:
-    if not rows:
-        raise Infeasible(missing[0].why)
-    names = [SUPERVISED, *scenarios()]
-    rows.sort(key=lambda row: (row.budget, names.index(row.scenario)))
-    return Comparison(student, tuple(rows), tuple(missing))
-
-
-def _check(budgets: Sequence[float]) -> None:
+def _checked(budgets: float | Sequence[float]) -> list[float]:
     faults = Faults()
-    if not len(budgets):
+    found = [float(C) for C in np.atleast_1d(np.asarray(budgets, dtype=float))]
+    if not found:
         faults.add("budgets: there are none")
-    for C in budgets:
-        faults.collect(Budget, float(C))
-    if len(set(budgets)) < len(budgets):
+    for C in found:
+        faults.collect(Budget, C)
+    if len(set(found)) < len(found):
         faults.add("budgets: each may be given once")
     faults.raise_if_any()
+    return found
 
 
 def _told(rows: list[Plan]) -> str:

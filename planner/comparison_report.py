@@ -1,7 +1,5 @@
 """A comparison of scenarios for a terminal or a notebook: the answer, one table, the doubts, the next command."""
 
-import io
-
 from rich.console import Console
 from rich.table import Table
 
@@ -26,11 +24,7 @@ def show(found: Comparison, asked: Question) -> None:
 
 def html(found: Comparison) -> str:
     """The comparison for a notebook, warnings included."""
-    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=terminal.WIDTH)
-    _print(found, screen)
-    for doubt in found.warnings:
-        screen.print(f"warning: {doubt.message} [{doubt.code}]", soft_wrap=True)
-    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+    return terminal.html(lambda out: _print(found, out), found.warnings)
 
 
 def _print(found: Comparison, out: Console) -> None:
@@ -153,14 +147,8 @@ def _won(row: Plan) -> list[str]:
 
 def _next(found: Comparison, asked: Question) -> str:
     if any(row.target for row in found.rows) or len(found.budgets) > 1:
-        return f"distillaw crossover --student {count(found.student)}" + _law(asked)
-    command = "train-teacher" if found.rows[-1].pay_pretraining else "teacher-exists"
-    return f"distillaw plan {command} {asked.flags}"
-
-
-def _law(asked: Question) -> str:
-    at = asked.flags.find(" --law ")
-    return "" if at < 0 else asked.flags[at:]
+        return asked.command("crossover")
+    return asked.command("plan train-teacher" if found.rows[-1].pay_pretraining else "plan teacher-exists")
 
 
 def _list(words: list[str]) -> str:

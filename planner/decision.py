@@ -52,7 +52,7 @@ def plan(
         raise found
     from planner.sensitivity import sensitivity
 
-    return replace(found, sensitivity=sensitivity(law, found, limits))
+    return replace(found, sensitivity=sensitivity(law, found, limits, teacher))
 
 
 def plans(
@@ -71,6 +71,7 @@ def plans(
     As `plan`, without the sensitivity; without `regret`, also without the search of every draw's own plan.
     """
     check_question(law, charges, student, teacher, limits)
+    student, budgets = float(student), [Budget(C).flops for C in budgets]
     level = level_of(law, interval)
     problems = Problems.of(law, student, np.asarray(budgets), charges, limits)
     if teacher is None:
@@ -87,30 +88,35 @@ def plans(
             for j, i in enumerate(feasible)
         }
     found: list[Plan | Infeasible] = []
-    for i, flops_ in enumerate(budgets):
+    for i, C in enumerate(budgets):
         if i not in near:
             beside = "the cheapest teacher and " if teacher is None else "the teacher's forward passes on "
-            found.append(Infeasible(_too_small(law, student, flops_, beside)))
+            found.append(Infeasible(_too_small(law, student, C, beside)))
             continue
         if teacher is None:
             chosen = _chosen(charges, limits, best, i)
-            planned = _assemble(law, student, flops_, charges, float(best.D_S[i]), float(best.loss[i]), chosen, near[i])
-            planned = replace(planned, runner_up=_runner_up(charges, limits, best, other, i))
+            other_ = _runner_up(charges, limits, best, other, i)
+            planned = outline(law, student, C, charges, float(best.D_S[i]), float(best.loss[i]), chosen)
+            planned = replace(planned, near_optimal=near[i], runner_up=other_)
         else:
             chosen = PlannedTeacher(teacher.N, teacher.D, teacher.loss, given=True)
-            planned = _assemble(law, student, flops_, charges, float(D_S[i]), float(loss[i]), chosen, near[i])
+            planned = outline(law, student, C, charges, float(D_S[i]), float(loss[i]), chosen)
+            planned = replace(planned, near_optimal=near[i])
         if level is not None:
             from planner.certainty import with_certainty
 
-            planned = with_certainty(law, planned, limits, level, regret=regret)
+            by_law = teacher is not None and teacher.by_law
+            planned = with_certainty(law, planned, limits, level, regret=regret, by_law=by_law)
         bounds = {"D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
-        found.append(replace(planned, warnings=tuple(doubts(law, planned, bounds, _opinion(law, planned, teacher)))))
+        opinion = _opinion(law, planned, teacher, limits)
+        found.append(replace(planned, warnings=tuple(doubts(law, planned, bounds, opinion))))
     return found
 
 
 def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: float | None = None) -> Plan:
     """Training the student directly with the whole budget, as a plan of the scenario "supervised"."""
     check_question(law, Charges(0.0, 0.0), student, None, None)
+    student, budget = float(student), Budget(budget).flops
     level = level_of(law, interval)
     D = _tokens_alone(law, student, budget)
     if D < law.box_D[0]:
@@ -145,8 +151,11 @@ def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: f
 
 def level_of(law: KnownLaw, interval: float | None) -> float | None:
     """The level of a law's intervals, None where it has no joint draws. Raises `InputError` where they are demanded."""
-    if interval is not None and not 0 < interval < 1:
-        raise InputError(f"--interval: a level lies between 0 and 1, not {interval!r}")
+    if interval is not None:
+        from fitting.intervals import HIGHEST_LEVEL
+
+        if not 0 < interval <= HIGHEST_LEVEL:
+            raise InputError(f"--interval: a level lies between 0 and {HIGHEST_LEVEL}, not {interval!r}")
     if law.fitted is not None and law.fitted.draws is not None:
         return LEVEL if interval is None else interval
     if interval is not None:
@@ -159,16 +168,10 @@ def level_of(law: KnownLaw, interval: float | None) -> float | None:
     return None
 
 
-def _assemble(
-    law: KnownLaw,
-    N_S: float,
-    budget: float,
-    charges: Charges,
-    D_S: float,
-    loss: float,
-    teacher: PlannedTeacher,
-    near: NearOptimal,
+def outline(
+    law: KnownLaw, N_S: float, budget: float, charges: Charges, D_S: float, loss: float, teacher: PlannedTeacher
 ) -> Plan:
+    """A plan by the law alone: its costs, what it is held against, how far it reaches. Draws and doubts come after."""
     assert teacher.loss is not None
     D_alone = _tokens_alone(law, N_S, budget)
     supervised = Supervised(D_alone, float(law.supervised.loss(N_S, D_alone)))
@@ -197,7 +200,7 @@ def _assemble(
         margin=margin,
         margin_scale=scale,
         margin_basis="published-error",
-        near_optimal=near,
+        near_optimal=None,
         runner_up=None,
         support=support,
         warnings=(),
@@ -245,16 +248,16 @@ def _runner_up(
     )
 
 
-def _opinion(law: KnownLaw, planned: Plan, teacher: Teacher | None) -> Callable[[], Plan]:
+def _opinion(law: KnownLaw, planned: Plan, teacher: Teacher | None, limits: Limits | None) -> Callable[[], Plan]:
     def ask() -> Plan:
         assert law.second_opinion is not None
-        charged = Budget(planned.budget, planned.pay_logits, planned.pay_pretraining)
         (found,) = plans(
             PUBLISHED[law.second_opinion.law_id],
-            [charged.flops],
-            charged.charges,
+            [planned.budget],
+            Charges(planned.pay_logits, planned.pay_pretraining),
             student=planned.student.N,
             teacher=teacher,
+            limits=limits,
         )
         assert isinstance(found, Plan)  # the same box and prices: what one law can pay for, the other can
         return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fitting.fit import Doubt
 from fitting.flops import Convention, Spend
-from fitting.known import Range
+from fitting.known import ON_THE_EDGE, Range
 from planner.scenarios import SUPERVISED
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Plan:
     @property
     def outside(self) -> dict[str, float]:
         """The quantities outside the law's runs, and by which factor."""
-        return {name: factor for name, factor in self.support.items() if factor > _ROUNDING}
+        return {name: factor for name, factor in self.support.items() if factor > ON_THE_EDGE}
 
     @property
     def convention(self) -> Convention:
@@ -220,10 +220,6 @@ class Plan:
         from planner import render
 
         return render.html(self)
-
-
-_ROUNDING = 1.005
-"""Factors below this print as 1: on the edge of the runs is inside them."""
 
 
 def frame(plans: Iterable[Plan]) -> "pd.DataFrame":

@@ -1,5 +1,6 @@
 """What a user asks of the planner, read from flags with all their faults at once."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +16,29 @@ from planner.costs import GpuHours, gpu_hours
 from planner.decision import level_of
 from planner.scenarios import Charges, Limits, Teacher
 
+_QUESTION = ("student", "budget", "gpu_hours", "gpu", "mfu", "target_loss")
+_TEACHERS = ("max_teacher", "max_teacher_tokens", "pay_logits")
+_LAW = ("law", "total", "interval")
+_UNDERSTOOD = {
+    "plan teacher-exists": (*_QUESTION, *_TEACHERS, *_LAW),
+    "plan train-teacher": (*_QUESTION, *_TEACHERS, "pay_pretraining", *_LAW),
+    "plan compare": (*_QUESTION, *_TEACHERS, "pay_pretraining", *_LAW),
+    "crossover": ("student", "pay_logits", "pay_pretraining", "law", "total"),
+}
+"""The flags that a next command takes over, by command."""
+
+_DEFAULTS = {"pay_logits": "1", "pay_pretraining": "1", "law": DEFAULT_LAW}
+
 _A_DECADE = 2
 """Budgets a decade in a range that does not say how many."""
+
+_MOST = 1000
+"""Budgets that a comparison may have."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A student, what is paid, and either budgets (FLOPs) or a target (nats/token); `flags` asks it of a command."""
+    """A student, what is paid, and either budgets (FLOPs) or a target (nats/token); `given` has it as it was typed."""
 
     law: KnownLaw
     student: float
@@ -32,7 +49,11 @@ class Question:
     teacher: Teacher | None
     interval: float | None
     bought: GpuHours | None
-    flags: str
+    given: Mapping[str, Any]
+
+    def command(self, name: str) -> str:
+        """The command line that asks `distillaw NAME` the same."""
+        return command(self.given, name)
 
     @property
     def words(self) -> str:
@@ -44,6 +65,18 @@ class Question:
             f"{units.count(found.hours)} {found.gpu.upper()} hours at {found.mfu:.0%} of {units.flops(found.peak)} "
             f"FLOP/s are {units.flops(found.flops)} FLOPs."
         )
+
+
+def command(given: Mapping[str, Any], name: str, **others: str) -> str:
+    """The command line that asks `distillaw NAME` what the flags in `given` ask, with `others` in place of some."""
+    told: dict[str, Any] = {**given, **others}
+    parts = ["distillaw", *name.split()]
+    for flag in _UNDERSTOOD[name]:
+        value = told.get(flag)
+        if value is None or value is False or value == _DEFAULTS.get(flag):
+            continue
+        parts += [f"--{flag.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return shlex.join(parts)
 
 
 def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
@@ -93,7 +126,7 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
         teacher,
         level,
         bought,
-        _flags(given, student),
+        given,
     )
 
 
@@ -122,7 +155,7 @@ def _teacher(faults: Faults, given: dict[str, Any], law: KnownLaw | None, *, pai
         if given.get("target_loss") is not None:
             faults.add("--target-loss: candidates are ranked at one budget; give --budget or --gpu-hours")
     if law is not None and L is None and N is not None and D is not None:
-        L = float(law.supervised.loss(N, D))
+        return Teacher(float(law.supervised.loss(N, D)), N, D, by_law=True)
     return None if L is None else Teacher(L, N, D)
 
 
@@ -176,18 +209,10 @@ def _budgets(faults: Faults, text: str, *, ranges: bool) -> tuple[float, ...]:
     low, high, points = ends
     if points is None:
         points = max(2, round(_A_DECADE * np.log10(high / low)) + 1)
-    found = np.geomspace(low, high, points)
-    return tuple(float(f"{C:.6g}") for C in found)
-
-
-def _flags(given: dict[str, Any], student: float) -> str:
-    """What a next command has in common with this one."""
-    words = [f"--student {units.exact(student)}"]
-    words += [
-        f"--{name.replace('_', '-')} {given[name]}"
-        for name in ("budget", "gpu_hours", "gpu", "mfu", "target_loss")
-        if given.get(name) is not None
-    ]
-    if given["law"] != DEFAULT_LAW:
-        words.append(f"--law {given['law']}")
-    return " ".join(words)
+    if points > _MOST:
+        faults.add(f"--budget: {text!r} asks for {points} budgets; at most {_MOST} are compared")
+        return ()
+    found = tuple(float(C) for C in np.geomspace(low, high, points))
+    if len(set(found)) < len(found):
+        faults.add(f"--budget: {text!r} is too narrow for {points} different budgets; ask for fewer of them")
+    return found

@@ -1,7 +1,5 @@
 """A plan for a terminal or a notebook: the answer in a sentence, the table, the doubts, the next command."""
 
-import io
-
 from rich.console import Console
 from rich.table import Table
 
@@ -11,6 +9,9 @@ from fitting.known import Range
 from fitting.units import count, flops
 from planner.plans import Plan
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
+
+_MET = 1e-6
+"""Nats/token up to which a target is met rather than passed."""
 
 _TURNS = 3
 """Coefficients named as those that would turn the decision soonest."""
@@ -28,11 +29,7 @@ def show(result: Plan, preface: str, next_command: str) -> None:
 
 def html(result: Plan) -> str:
     """The plan for a notebook, warnings included."""
-    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=terminal.WIDTH)
-    _print(result, screen)
-    for doubt in result.warnings:
-        screen.print(f"warning: {doubt.message} [{doubt.code}]", soft_wrap=True)
-    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+    return terminal.html(lambda out: _print(result, out), result.warnings)
 
 
 def _print(result: Plan, out: Console) -> None:
@@ -78,10 +75,13 @@ def _cheapest(result: Plan) -> str:
     target = result.target
     assert target is not None
     N = count(result.student.N)
-    words = (
-        f"{flops(result.budget)} FLOPs bring the distilled {N} student to {target.loss:g} nats/token, on "
-        f"{count(result.student.D)} tokens; "
-    )
+    reached = f"to {target.loss:g} nats/token, on {count(result.student.D)} tokens"
+    if result.student.loss < target.loss - _MET:
+        reached = (
+            f"to {result.student.loss:.3f} nats/token, below {target.loss:g} already, on {count(result.student.D)} "
+            "tokens, the fewest that the law is searched for"
+        )
+    words = f"{flops(result.budget)} FLOPs bring the distilled {N} student {reached}; "
     if target.supervised_budget is None:
         return f"{words}trained directly it stays above {target.supervised_floor:.3f}."
     ratio = target.supervised_budget / result.budget

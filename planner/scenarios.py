@@ -1,8 +1,10 @@
 """What a budget must pay for: the δ of Eq 9 (arXiv 2502.08606) and the names of their combinations."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+from fitting import units
 from fitting.errors import Faults
 
 SUPERVISED = "supervised"
@@ -15,10 +17,20 @@ NAMED_TEACHER = "named-teacher"
 
 @dataclass(frozen=True)
 class Charges:
-    """The shares of the teacher's forward passes (δ_Lgt) and of its training (δ_Pre) that a budget pays."""
+    """The shares of the teacher's forward passes (δ_Lgt) and of its training (δ_Pre) that a budget pays.
+
+    Raises `InputError` for shares outside [0, 1].
+    """
 
     logits: float = 1.0
     pretraining: float = 1.0
+
+    def __post_init__(self) -> None:
+        _as_floats(self)
+        faults = Faults()
+        for name in ("logits", "pretraining"):
+            faults.collect(units.parse_share, str(getattr(self, name)), f"pay_{name}")
+        faults.raise_if_any()
 
     @property
     def scenario(self) -> str:
@@ -50,12 +62,11 @@ class Budget:
     pay_pretraining: float = 0.0
 
     def __post_init__(self) -> None:
+        _as_floats(self)
         faults = Faults()
         if not (math.isfinite(self.flops) and self.flops > 0):
             faults.add(f"budget: FLOPs must be a positive number, not {self.flops!r}")
-        for name in ("pay_logits", "pay_pretraining"):
-            if not 0 <= getattr(self, name) <= 1:
-                faults.add(f"budget: {name} must lie between 0 and 1, not {getattr(self, name)!r}")
+        faults.collect(Charges, self.pay_logits, self.pay_pretraining)
         faults.raise_if_any()
 
     @property
@@ -71,16 +82,49 @@ class Budget:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher that exists: its cross-entropy (nats/token), its size where known, its tokens where known."""
+    """A teacher that exists: its cross-entropy (nats/token), its size where known, its tokens where known.
+
+    With `by_law` the cross-entropy is what a law says of N and D, as uncertain as the law; else it was measured.
+    Raises `InputError` for numbers that no teacher has.
+    """
 
     loss: float
     N: float | None = None
     D: float | None = None
+    by_law: bool = False
+
+    def __post_init__(self) -> None:
+        _as_floats(self)
+        faults = Faults()
+        faults.collect(units.parse_loss, str(self.loss), "--teacher-loss")
+        for name, flag in (("N", "--teacher"), ("D", "--teacher-tokens")):
+            if getattr(self, name) is not None:
+                faults.collect(units.parse, str(getattr(self, name)), flag)
+        faults.raise_if_any()
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest teacher, and the most tokens of a teacher, that an ideal teacher may have; None is the law's box."""
+    """The largest teacher, and the most tokens of a teacher, that an ideal teacher may have; None is the law's box.
+
+    Raises `InputError` for limits that are no positive numbers.
+    """
 
     N: float | None = None
     D: float | None = None
+
+    def __post_init__(self) -> None:
+        _as_floats(self)
+        faults = Faults()
+        for name, flag in (("N", "--max-teacher"), ("D", "--max-teacher-tokens")):
+            if getattr(self, name) is not None:
+                faults.collect(units.parse, str(getattr(self, name)), flag)
+        faults.raise_if_any()
+
+
+def _as_floats(question: Any) -> None:
+    """Make a dataclass' numbers floats, whatever kind of number the caller has: they are written to JSON again."""
+    for field in fields(question):
+        value = getattr(question, field.name)
+        if value is not None and field.type is not bool:
+            object.__setattr__(question, field.name, float(value))

@@ -45,24 +45,36 @@ _CHUNK = 1 << 14
 def minima(family: Family, low: Floats, high: Floats, *, points: int = POINTS) -> Minima:
     """The minima over [low, high] (shape (k,) each) as resolved by a grid of `points`, each refined to rounding."""
     k, fraction = len(family), np.linspace(0.0, 1.0, points)
-    rows, cells = [], []
-    step = max(1, _CHUNK // points)
-    for start in range(0, k, step):
-        at = np.arange(start, min(start + step, k))
+    none = np.empty(0)
+    rows, starts, ends, at_edge = [np.empty(0, dtype=np.intp)], [none], [none], [np.empty(0, dtype=bool)]
+    for start in range(0, k, max(1, _CHUNK // points)):
+        at = np.arange(start, min(start + max(1, _CHUNK // points), k))
         y = family.take(at).loss(low[at, None] + (high - low)[at, None] * fraction)
         edge = np.full((len(at), 1), np.inf)
         left, right = np.hstack((edge, y[:, :-1])), np.hstack((y[:, 1:], edge))
-        lane, cell = np.nonzero((y < left) & (y <= right))  # a plateau counts once, at its left end
-        rows.append(at[lane])
-        cells.append(cell)
-    row, cell = np.concatenate(rows), np.concatenate(cells)
-    width = (high - low)[row] / (points - 1)
-    centre = low[row] + width * cell
-    x, y = zoom(family.take(row), np.maximum(centre - width, low[row]), np.minimum(centre + width, high[row]))
+        width = (high - low)[at] / (points - 1)
+        basin = (y < left) & (y <= right)  # a plateau counts once, at its left end
+        feasible = np.isfinite(y)
+        before = feasible[:, 1:] & ~feasible[:, :-1] & ~basin[:, 1:]
+        after = feasible[:, :-1] & ~feasible[:, 1:] & ~basin[:, :-1]
+        for seen, offset, cells in ((basin, -1, 2), (before, 0, 1), (after, 0, 1)):
+            lane, cell = np.nonzero(seen)
+            rows.append(at[lane])
+            starts.append(np.maximum(low[at][lane] + width[lane] * (cell + offset), low[at][lane]))
+            ends.append(np.minimum(low[at][lane] + width[lane] * (cell + offset + cells), high[at][lane]))
+            at_edge.append(np.full(len(lane), cells == 1))
+    row, near = np.concatenate(rows), np.concatenate(at_edge)
+    x0, x1 = np.concatenate(starts), np.concatenate(ends)
+    x, y = zoom(family.take(row), x0, x1)
+    # towards an edge of what is feasible the function may fall again; where it does not, there is no minimum
+    end = 1e-9 * (x1 - x0)
+    y = np.where(near & ((x <= x0 + end) | (x >= x1 - end)), np.inf, y)
     # best first within each problem, so that the first two of each are what is asked for
     order = np.lexsort((y, row))
     row, x, y = row[order], x[order], y[order]
     found = Minima(low.copy(), np.full(k, np.inf), np.full(k, np.nan), np.full(k, np.inf))
+    if not len(row):
+        return found
     first = np.flatnonzero(np.diff(row, prepend=-1))
     found.x[row[first]], found.y[row[first]] = x[first], y[first]
     second = first[np.diff(np.append(first, len(row))) > 1] + 1

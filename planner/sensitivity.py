@@ -1,56 +1,72 @@
 """What would change a plan: each coefficient of the law moved alone, and the budget doubled and halved."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from fitting.errors import Infeasible
 from fitting.known import KnownLaw
 from fitting.laws import DistillationLaw
 from planner.allocation import optimum
-from planner.plans import BudgetEffect, CoefficientEffect, Plan, Sensitivity, verdict_of
+from planner.decision import plans
+from planner.plans import BudgetEffect, CoefficientEffect, Plan, Sensitivity
 from planner.problems import Problems
-from planner.scenarios import Charges, Limits
+from planner.scenarios import Charges, Limits, Teacher
 from planner.search import Floats
 
 STEPS = (-0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Relative changes of a coefficient that are tried. 20 % of most coefficients is far more than a fit leaves open."""
 
 _FACTORS = (0.5, 2.0)
-_POINTS = 65
+_POINTS = 129
 
 
-def sensitivity(law: KnownLaw, plan: Plan, limits: Limits | None) -> Sensitivity:
-    """How the plan, made anew for every change, would come out; a teacher that was named stays the same."""
-    names = _names(law)
-    k = len(names) * len(STEPS)
-    changed = _changed(law, names)
-    C = np.concatenate((np.full(k, plan.budget), plan.budget * np.array(_FACTORS)))
+def sensitivity(law: KnownLaw, plan: Plan, limits: Limits | None, teacher: Teacher | None) -> Sensitivity:
+    """How the plan, made anew for every change, would come out; a `teacher` that was named stays the same."""
+    level = plan.certainty.level if plan.certainty else None
     charges = Charges(plan.pay_logits, plan.pay_pretraining)
-    problems = Problems.of(law, plan.student.N, C, charges, limits, changed)
-    if plan.teacher.given:
-        assert plan.teacher.loss is not None
-        loss = problems.with_teacher(plan.teacher.loss, plan.teacher.N)[1]
+    budgets = plans(
+        law,
+        [factor * plan.budget for factor in _FACTORS],
+        charges,
+        student=plan.student.N,
+        teacher=teacher,
+        limits=limits,
+        interval=level,
+        regret=False,
+    )
+    return Sensitivity(
+        tuple(_coefficients(law, plan, charges, limits, teacher)),
+        tuple(_budget(factor, found) for factor, found in zip(_FACTORS, budgets, strict=True)),
+    )
+
+
+def _budget(factor: float, found: Plan | Infeasible) -> BudgetEffect:
+    if isinstance(found, Infeasible):
+        return BudgetEffect(factor, None, None, None)
+    return BudgetEffect(factor, found.student.loss, found.margin, found.verdict)
+
+
+def _coefficients(
+    law: KnownLaw, plan: Plan, charges: Charges, limits: Limits | None, teacher: Teacher | None
+) -> Iterator[CoefficientEffect]:
+    names = _names(law)
+    problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, _changed(law, names))
+    if teacher is not None:
+        loss = problems.with_teacher(teacher.loss, teacher.N)[1]
     else:
         loss = optimum(problems, points=_POINTS)[0].loss
-    margin = problems.supervised_loss() - loss
-    by_name = [row.reshape(len(names), len(STEPS)) for row in (loss[:k], margin[:k])]
+    shape = len(names), len(STEPS)
+    losses, margins = loss.reshape(shape), (problems.supervised_loss() - loss).reshape(shape)
     middle = STEPS.index(0.0)
-    coefficients = tuple(
-        CoefficientEffect(
+    for name, by_step, margin in zip(names, losses, margins, strict=True):
+        yield CoefficientEffect(
             name,
-            float(losses[middle + 1] - losses[middle - 1]) / 2,
-            float(margins[middle + 1] - margins[middle - 1]) / 2,
-            _turn(margins),
+            float(by_step[middle + 1] - by_step[middle - 1]) / 2,
+            float(margin[middle + 1] - margin[middle - 1]) / 2,
+            _turn(margin),
         )
-        for name, losses, margins in zip(names, *by_name, strict=True)
-    )
-    budgets = tuple(
-        BudgetEffect(factor, float(loss[i]), float(margin[i]), verdict_of(float(margin[i]), plan.margin_scale))
-        if np.isfinite(loss[i])
-        else BudgetEffect(factor, None, None, None)
-        for i, factor in enumerate(_FACTORS, start=k)
-    )
-    return Sensitivity(coefficients, budgets)
 
 
 def _names(law: KnownLaw) -> list[str]:
@@ -60,13 +76,13 @@ def _names(law: KnownLaw) -> list[str]:
 
 
 def _changed(law: KnownLaw, names: list[str]) -> DistillationLaw:
-    """The law, once for every coefficient and step, and twice as it is: coefficients of shape (k + 2,)."""
+    """The law, once for every coefficient and step: coefficients of shape (k,)."""
     found = law.require_distillation()
 
     def column(name: str, value: float) -> Floats:
         factors = np.ones((len(names), len(STEPS)))
         factors[names.index(name)] += STEPS
-        return value * np.append(factors.ravel(), np.ones(len(_FACTORS)))
+        return value * factors.ravel()
 
     own = {n: column(f"distillation.{n}", getattr(found, n)) for n in found.__dataclass_fields__ if n != "supervised"}
     base = {n: column(n, getattr(law.supervised, n)) for n in law.supervised.__dataclass_fields__}

@@ -46,6 +46,7 @@ def crossover(
       distillaw crossover --student 1B --budget 1e20:1e26 --plot map.png
       distillaw crossover --student 100K --law law.json --strict
     """
+    given = dict(locals())
     from fitting.library import load_law, parse_size
 
     faults = Faults()
@@ -86,11 +87,9 @@ def crossover(
         typer.echo(json.dumps(found.to_json(), allow_nan=False))
         return
     from planner.crossover.report import show, telling_budget
+    from planner.question import command
 
-    flags = f"--student {units.exact(N_S)} --budget {units.flops(telling_budget(found))}"
-    if law != DEFAULT_LAW:
-        flags += f" --law {law}"
-    show(found, f"distillaw plan teacher-exists {flags}")
+    show(found, command(given, "plan teacher-exists", budget=units.flops(telling_budget(found))))
 
 
 def _draw(found: "Crossover", law: "KnownLaw", path: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from fitting.errors import Faults, Infeasible, InputError
 from fitting.fit import Doubt
-from fitting.known import KnownLaw, Range
+from fitting.known import ON_THE_EDGE, KnownLaw, Range
 from fitting.progress import Progress, silent
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
@@ -34,9 +34,6 @@ _POINTS = 129
 
 _BELOW_THE_RUNS = 10.0
 """How far below the fewest tokens of the law's runs a student's budgets start, where the caller does not say."""
-
-_ON_THE_EDGE = 1.005
-"""Factors beyond the runs up to this count as inside: ends are printed to three digits."""
 
 _ROUNDING = 1e-12
 """Relative step inside the search box: at its very edge a student's tokens may round to beyond it."""
@@ -64,7 +61,9 @@ def crossover(
     such budget is left, and with `strict` when the law is asked beyond its runs.
     """
     charges = charges or Charges()
-    _check(student, tolerance, budgets, charges)
+    student, tolerance = float(student), float(tolerance)
+    budgets = None if budgets is None else (float(budgets[0]), float(budgets[1]))
+    _check(student, tolerance, budgets)
     law.require_distillation()
     step = float(law.convention.training(student, 1.0))
     possible = (step * law.box_D[0] * (1 + _ROUNDING), step * law.box_D[1] * (1 - _ROUNDING))
@@ -106,7 +105,7 @@ def crossover(
         charges=charges,
         budgets=(low, high),
         support=support,
-        size_in_runs=_size_beyond(law, student) <= _ON_THE_EDGE,
+        size_in_runs=_size_beyond(law, student) <= ON_THE_EDGE,
         scenarios=found,
         draws=draws,
         warnings=tuple(doubts),
@@ -140,7 +139,7 @@ def _margins(problems: Problems) -> Floats:
     return problems.supervised_loss() - minima(problems, *problems.t_range(), points=_POINTS).y
 
 
-def _check(student: float, tolerance: float, budgets: Range | None, charges: Charges) -> None:
+def _check(student: float, tolerance: float, budgets: Range | None) -> None:
     faults = Faults()
     if not (math.isfinite(student) and student > 0):
         faults.add(f"student: the number of parameters must be positive, not {student!r}")
@@ -148,9 +147,6 @@ def _check(student: float, tolerance: float, budgets: Range | None, charges: Cha
         faults.add(f"tolerance: must be zero or more nats/token, not {tolerance!r}")
     if budgets is not None and not (0 < budgets[0] < budgets[1] < math.inf):
         faults.add(f"budgets: FLOPs must be positive and rise, not {budgets!r}")
-    for name in ("logits", "pretraining"):
-        if not 0 <= getattr(charges, name) <= 1:
-            faults.add(f"charges: {name} must lie between 0 and 1, not {getattr(charges, name)!r}")
     faults.raise_if_any()
 
 
@@ -189,7 +185,7 @@ def _cut(asked: Range | None, kept: Range) -> list[Doubt]:
 def _beyond(law: KnownLaw, student: float, budgets: Range, support: Range | None) -> list[Doubt]:
     """One doubt where the student or some of the budgets lie outside the law's runs."""
     size = _size_beyond(law, student)
-    if size > _ON_THE_EDGE:
+    if size > ON_THE_EDGE:
         assert law.support.N_S is not None
         low, high = map(count, law.support.N_S)
         return [
@@ -199,7 +195,7 @@ def _beyond(law: KnownLaw, student: float, budgets: Range, support: Range | None
                 f"by {size:.3g}x, and so does every budget",
             )
         ]
-    if support is None or (support[0] <= budgets[0] * _ON_THE_EDGE and budgets[1] <= support[1] * _ON_THE_EDGE):
+    if support is None or (support[0] <= budgets[0] * ON_THE_EDGE and budgets[1] <= support[1] * ON_THE_EDGE):
         return []
     assert law.support.D_S is not None
     tokens = " to ".join(map(count, law.support.D_S))

@@ -1,6 +1,5 @@
 """A crossover for a terminal or a notebook: a sentence a scenario, the table, the doubts, the next command."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fitting import terminal
-from fitting.known import Range
+from fitting.known import ON_THE_EDGE, Range
 from fitting.units import count, flops
 from planner.crossover.stretches import Crossover, Stretch
 from planner.render import size
@@ -18,9 +17,6 @@ _DOES = {"distil": "distil", "supervise": "train directly", "neither": "neither"
 
 _SLIVER, _SLIVER_SHARE = 1.15, 0.05
 """A sentence leaves out stretches narrower than this factor, or where less is asked for than this share of its log."""
-
-_ROUNDED = 1.005
-"""Ends are printed to three digits, so on the edge of the runs is inside them."""
 
 
 def show(result: Crossover, next_command: str) -> None:
@@ -33,11 +29,7 @@ def show(result: Crossover, next_command: str) -> None:
 
 def html(result: Crossover) -> str:
     """The crossover for a notebook, warnings included."""
-    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=terminal.WIDTH)
-    _print(result, screen)
-    for doubt in result.warnings:
-        screen.print(f"warning: {doubt.message} [{doubt.code}]", soft_wrap=True)
-    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+    return terminal.html(lambda out: _print(result, out), result.warnings)
 
 
 def _print(result: Crossover, out: Console) -> None:
@@ -118,7 +110,7 @@ def _borne(result: Crossover, budgets: Range) -> str:
     low, high = result.support
     if budgets[1] <= low or budgets[0] >= high:
         return "no"
-    return "yes" if budgets[0] * _ROUNDED >= low and budgets[1] <= high * _ROUNDED else "partly"
+    return "yes" if budgets[0] * ON_THE_EDGE >= low and budgets[1] <= high * ON_THE_EDGE else "partly"
 
 
 def telling_budget(result: Crossover) -> float:

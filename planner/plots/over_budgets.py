@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from fitting.known import ON_THE_EDGE
 from planner.plans import Plan
 from planner.plots import shares
 from planner.plots.axes import STUDENT_LOSS, caption, flops_axis, letter, log_axis, pad_log, signed, zoomed
@@ -30,9 +31,6 @@ _UNEVEN = 8.0
 
 ERROR_SEEN = 3.0
 """How far the law's error is shown, in times the largest margin."""
-
-_ROUNDING = 1.005
-"""Factors below this are inside the law's runs, as `Plan.outside` has it."""
 
 
 def draw(rows: Sequence[Plan]) -> Figure:
@@ -194,7 +192,7 @@ def _within(ax: Axes, line: Line2D, budgets: Floats, rows: Sequence[Plan], names
         budgets,
         rows,
         lambda row: float(
-            all(name in row.support for name in names) and all(row.support[name] <= _ROUNDING for name in names)
+            all(name in row.support for name in names) and all(row.support[name] <= ON_THE_EDGE for name in names)
         ),
     )
     values = np.where(inside == 1.0, np.asarray(line.get_ydata(), dtype=float), np.nan)

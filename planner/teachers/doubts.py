@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from fitting.fit import Doubt
-from fitting.known import KnownLaw
+from fitting.known import ON_THE_EDGE, KnownLaw
 from fitting.units import count
 from planner.plans import Plan
 from planner.teachers.candidates import Candidate, outside_knowledge
-from planner.teachers.rankings import ROUNDING, Ranking, farthest
+from planner.teachers.rankings import Ranking, farthest
 
 _SHOWN = 5
 """Teachers named in one sentence."""
@@ -15,7 +15,7 @@ _SHOWN = 5
 
 def of_candidate(law: KnownLaw, candidate: Candidate, support: Mapping[str, float]) -> Iterator[Doubt]:
     """The doubts about one candidate."""
-    outside = ", ".join(f"{name} by {factor:.3g}x" for name, factor in support.items() if factor > ROUNDING)
+    outside = ", ".join(f"{name} by {factor:.3g}x" for name, factor in support.items() if factor > ON_THE_EDGE)
     if outside:
         yield Doubt("support", f"outside the runs that law {law.id!r} was fitted to: {outside}")
     if candidate.N is not None and candidate.loss <= (limit := float(law.supervised.limit(candidate.N))):

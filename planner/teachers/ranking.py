@@ -1,5 +1,6 @@
 """Which of several teachers: each one's student at a budget, who ties with the best, and what each teacher lacks."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -47,6 +48,7 @@ def rank_teachers(
         raise InputError("candidates: teachers that exist are not trained again: pay_pretraining must be 0")
     candidates_.check(found, law, budget.pay_logits)
     law.require_distillation()
+    student = float(student)
     level = level_of(law, interval)
     alone = supervised_plan(law, budget.flops, student=student, interval=interval)
     problems = Problems.of(law, student, budget.flops, Charges(budget.pay_logits, 0.0))
@@ -207,12 +209,9 @@ def _held_against_draws(law: KnownLaw, ranking: Ranking, level: float) -> Rankin
             )
         rows.append(row)
     margin = certainty.margin_between(best.prediction, certainty.directly(law, N, ranking.supervised.D), half)
-    return replace(
-        ranking,
-        rows=_ranked(rows),
-        verdict="distil" if margin[0] > 0 else "supervise" if margin[1] < 0 else "too-close",
-        margin_scale=0.5 * (margin[1] - margin[0]),
-    )
+    assert ranking.best.margin is not None
+    scale = certainty.scale_of(ranking.best.margin, margin)
+    return replace(ranking, rows=_ranked(rows), verdict=verdict_of(ranking.best.margin, scale), margin_scale=scale)
 
 
 def _ranked(rows: Sequence[RankedTeacher]) -> tuple[RankedTeacher, ...]:
@@ -221,7 +220,7 @@ def _ranked(rows: Sequence[RankedTeacher]) -> tuple[RankedTeacher, ...]:
     return tuple(
         row
         if row.student is None
-        else replace(row, rank=1 if row.tied_with_best else 1 + sum(loss < row.student.loss for loss in losses))
+        else replace(row, rank=1 if row.tied_with_best else 1 + bisect_left(losses, row.student.loss))
         for row in rows
     )
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from fitting.fit import Doubt
-from fitting.known import Range
+from fitting.known import ON_THE_EDGE, Range
 from planner.plans import Verdict
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 SCHEMA = "distillaw/ranking/1"
 
 Gap = Literal["below", "within", "above"]
-
-ROUNDING = 1.005
-"""Factors outside the runs that print as 1 are none."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ def farthest(rows: Iterable[RankedTeacher]) -> dict[str, tuple[float, str]]:
     found: dict[str, tuple[float, str]] = {}
     for row in rows:
         for name, factor in row.support.items():
-            if factor > max(ROUNDING, found.get(name, (1.0, ""))[0]):
+            if factor > max(ON_THE_EDGE, found.get(name, (1.0, ""))[0]):
                 found[name] = (factor, row.name)
     return found
 

@@ -1,7 +1,5 @@
 """A ranking for a terminal or a notebook: which teacher, the table, what the others lack, the next command."""
 
-import io
-
 from rich.console import Console
 from rich.table import Table
 
@@ -27,11 +25,7 @@ def show(ranking: Ranking, next_command: str) -> None:
 
 def html(ranking: Ranking) -> str:
     """The ranking for a notebook, warnings included."""
-    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=terminal.WIDTH)
-    _print(ranking, screen)
-    for doubt in doubts(ranking):
-        screen.print(f"warning: {doubt.message} [{doubt.code}]", soft_wrap=True)
-    return screen.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+    return terminal.html(lambda out: _print(ranking, out), doubts(ranking))
 
 
 def answer(ranking: Ranking) -> str:

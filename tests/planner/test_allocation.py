@@ -1,5 +1,6 @@
 """The optimum against brute force, and what must hold for every budget."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -287,6 +288,59 @@ def test_a_teacher_too_good_for_the_student_is_called_so():
     assert "capacity-gap" in codes[1.7]
     assert "teacher-unreachable" in codes[1.7]
     assert "weak-teacher" in codes[2.6]
+
+
+def test_the_optimum_may_sit_where_the_budget_just_suffices():
+    """A fit to 520 simulated runs, whose box puts the edge of what can be paid between two points of the grid."""
+    supervised = SupervisedLaw(4875.1, 25364, 1.2156, 0.42556, 0.44320, 0.43090)
+    law = replace(
+        BUSBRIDGE2025_LAW,
+        supervised=supervised,
+        distillation=DistillationLaw(
+            supervised, 322.74, 6.282e-6, 0.24221, 0.3, 1, 2.43196, 1.06618e7, 0.0937927, 3.38358
+        ),
+        box_N=(1.43e6, 7.75e11),
+        box_D=(3.96e7, 5.12e13),
+        second_opinion=None,
+    )
+    budgets = np.geomspace(9.3e19, 9.7e19, 200)
+    problems = Problems.of(law, 8.921e9, budgets, Charges(0, 1))
+    coarse, fine = (allocation.optimum(problems, points=points)[0].loss for points in (257, 4001))
+    assert coarse == pytest.approx(fine, rel=1e-9)
+    assert np.diff(coarse).max() <= 0
+
+
+def test_no_problem_at_all_has_no_minimum():
+    assert plans(BUSBRIDGE2025_LAW, [], Charges(1, 1), student=1e9) == []
+
+
+@pytest.mark.parametrize("loss", [2.0, 1.7])
+def test_a_named_teacher_that_cannot_be_paid_for_is_a_no(loss):
+    with pytest.raises(Infeasible, match="the teacher's forward passes"):
+        plan(BUSBRIDGE2025_LAW, Budget(1e15, 1, 0), student=1e9, teacher=Teacher(loss, 7e9))
+    cheap, dear = plans(BUSBRIDGE2025_LAW, [1e21, 1e15], Charges(1, 0), student=1e9, teacher=Teacher(loss, 7e9))
+    assert cheap.student.loss > loss
+    assert isinstance(dear, Infeasible)
+
+
+def test_numbers_of_any_kind_are_welcome():
+    plain = plan(BUSBRIDGE2025_LAW, Budget(1e22, 1, 1), student=1e9)
+    for student in (10**9, np.int64(10**9), np.float32(1e9)):
+        found = plan(BUSBRIDGE2025_LAW, Budget(np.float64(1e22), np.bool_(True), 1), student=student)
+        assert json.dumps(found.to_json()) == json.dumps(plain.to_json())
+    with pytest.raises(InputError, match="FLOPs must be a positive number"):
+        plans(BUSBRIDGE2025_LAW, [1e22, float("nan")], Charges(1, 1), student=1e9)
+    for wrong in (lambda: Charges(2, -1), lambda: Teacher(float("nan")), lambda: Limits(0), lambda: Teacher(20.0, 1e9)):
+        with pytest.raises(InputError):
+            wrong()
+
+
+def test_a_second_opinion_keeps_to_the_limits():
+    limits = Limits(1e8, 2e9)
+    found = plan(BUSBRIDGE2025_LAW, Budget(1e19, 1, 1), student=1e9, limits=limits)
+    (opinion,) = [doubt.message for doubt in found.warnings if doubt.code == "second-opinion"]
+    other = plan(BUSBRIDGE2025_FIGURES_LAW, Budget(1e19, 1, 1), student=1e9, limits=limits)
+    assert f"student {other.student.loss:.3f}" in opinion
 
 
 def test_refusals():

@@ -1,6 +1,7 @@
 """All scenarios side by side: the rows are plans, the invariants hold across them, the command says so."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +128,8 @@ def test_json_rows_are_plan_objects(distillaw):
         (["--budget", "1e20:1e20"], 2, "--budget: "),
         (["--budget", "1e20:1e26:1"], 2, "--budget: "),
         (["--budget", "1e20:"], 2, "--budget: "),
+        (["--budget", "1e20:1e26:100000000"], 2, "asks for 100000000 budgets; at most 1000"),
+        (["--budget", "1e20:1.0000000000000002e20:5"], 2, "too narrow for 5 different budgets"),
         (["--budget", "1e20", "--target-loss", "2.2"], 2, "give exactly one of them; --budget and --target-loss are"),
         (["--budget", "1e20", "--gpu", "h100"], 2, "--gpu: belongs to --gpu-hours"),
         (["--gpu-hours", "100"], 2, "--gpu-hours: needs --gpu and --mfu too"),
@@ -146,6 +149,42 @@ def test_bad_questions_get_a_line(distillaw, arguments, code, words):
     assert (answer.code, answer.out) == (code, "")
     assert words in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_one_budget_needs_no_list_and_any_number_will_do():
+    one, listed = compare(LAW, 10**22, student=np.int64(10**9)), compare(LAW, np.array([1e22]), student=1e9)
+    assert json.dumps(one.to_json()) == json.dumps(listed.to_json())
+
+
+def test_a_law_without_distillation_is_refused_at_once(law_with_draws):
+    alone = replace(law_with_draws(5), distillation=None)
+    for ask in (lambda: compare(alone, [1e22], student=1e9), lambda: compare_for(alone, 2.5, student=1e9)):
+        with pytest.raises(InputError, match="supervised training only"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "following"),
+    [
+        (["plan", "compare", "--budget", "1e22", "--pay-logits", "0.3", "--max-teacher", "9B"],
+         "distillaw plan train-teacher --student 1.23456B --budget 1e22 --max-teacher 9B --pay-logits 0.3"),
+        (["plan", "compare", "--budget", "1e20:1e22", "--pay-pretraining", "0.5"],
+         "distillaw crossover --student 1.23456B --pay-pretraining 0.5"),
+        (["plan", "teacher-exists", "--gpu-hours", "5000", "--gpu", "h100", "--mfu", ".4", "--total"],
+         "distillaw plan train-teacher --student 1.23456B --gpu-hours 5000 --gpu h100 --mfu .4 --total"),
+    ],
+)  # fmt: skip
+def test_the_next_command_asks_the_same_and_runs(distillaw, arguments, following):
+    answer = distillaw(*arguments, "--student", "1.23456B")
+    assert answer.out.splitlines()[-1] == f"Next: {following}"
+    assert distillaw(*following.split()[1:]).code == 0
+
+
+def test_a_path_with_a_space_is_quoted(distillaw, tmp_path, law_with_draws):
+    path = tmp_path / "my law.json"
+    law_with_draws(5).fitted.to_json(path)
+    answer = distillaw("plan", "train-teacher", "--student", "1B", "--budget", "1e22", "--law", path)
+    assert answer.out.splitlines()[-1].endswith(f"--law '{path}'")
 
 
 def test_gpu_hours_are_a_budget(distillaw):

@@ -38,8 +38,18 @@ def test_a_named_teacher_has_a_target_too():
     assert found.student.loss == pytest.approx(2.3, abs=1e-9)
     again = plan(LAW, Budget(found.budget, 1, 0), student=1e9, teacher=Teacher(2.1, 7e9))
     assert again.student == found.student
-    with pytest.raises(Infeasible, match=r"with this teacher: its floor by law 'busbridge2025' is 2\.\d{4}"):
+    with pytest.raises(Infeasible, match=r"with this teacher: its floor by law 'busbridge2025' is 2\.\d+.*better one"):
         plan_for(LAW, 2.05, Charges(1, 0), student=1e9, teacher=Teacher(2.1, 7e9))
+
+
+def test_what_would_help_is_said_of_limits_too():
+    with pytest.raises(Infeasible, match="raise --target-loss, --max-teacher or"):
+        plan_for(LAW, 2.2, Charges(1, 0), student=1e9, limits=Limits(1e6, 1e6))
+
+
+def test_a_target_that_the_fewest_tokens_pass_is_told_so(distillaw):
+    answer = distillaw("plan", "teacher-exists", "--student", "1B", "--target-loss", "11.9")
+    assert "below 11.9 already, on 1M tokens, the fewest" in answer.out
 
 
 def test_training_directly_stands_beside_it():
