@@ -6,7 +6,7 @@ each L_T the cheapest teacher is found first (`planner.problems`), and L_T is se
 law's box can reach.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -27,6 +27,20 @@ class Allocations:
     L_T: Floats
     N_T: Floats
     D_T: Floats
+
+    def take(self, index: Index) -> "Allocations":
+        """The points at `index`."""
+        return Allocations(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+def given(problems: Problems, loss: float, N_T: float | None, D_T: float | None) -> Allocations:
+    """What a teacher that exists leaves its student; what is not known of it is NaN."""
+    D_S, student = problems.with_teacher(loss, N_T)
+    alike = np.ones(len(problems))
+    with np.errstate(invalid="ignore"):
+        t = np.log(loss - problems.supervised.E) * alike
+    known = [np.nan if value is None else value for value in (N_T, D_T)]
+    return Allocations(t, student, D_S, loss * alike, known[0] * alike, known[1] * alike)
 
 
 def optimum(problems: Problems, *, points: int = POINTS) -> tuple[Allocations, Allocations]:

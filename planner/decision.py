@@ -1,7 +1,7 @@
 """From a budget to a plan: the optimum, supervised training beside it, the verdict and every doubt about it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from fitting.flops import Spend, spend
 from fitting.known import KnownLaw
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
-from planner.allocation import Allocations, ideal_loss, near_optimal_loss, near_optimal_size, optimum
+from planner.allocation import Allocations, given, ideal_loss, near_optimal_loss, near_optimal_size, optimum
 from planner.doubts import doubts
 from planner.plans import NearOptimal, Plan, PlannedTeacher, RunnerUp, Student, Supervised, verdict_of
 from planner.problems import Problems
@@ -70,47 +70,62 @@ def plans(
 
     As `plan`, without the sensitivity; without `regret`, also without the search of every draw's own plan.
     """
+    found, problems, best = drafts(
+        law, budgets, charges, student=student, teacher=teacher, limits=limits, interval=interval, regret=regret
+    )
+    feasible = np.array([i for i, draft in enumerate(found) if isinstance(draft, Plan)], dtype=np.intp)
+    near = _near_optimal(problems.take(feasible), best.take(feasible), teacher)
+    bounds = {"D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
+    for i, around in zip(feasible, near, strict=True):
+        draft = found[i]
+        assert isinstance(draft, Plan)
+        planned = replace(draft, near_optimal=around)
+        opinion = _opinion(law, planned, teacher, limits)
+        found[i] = replace(planned, warnings=tuple(doubts(law, planned, bounds, opinion)))
+    return found
+
+
+def drafts(
+    law: KnownLaw,
+    budgets: Sequence[float],
+    charges: Charges,
+    *,
+    student: float,
+    teacher: Teacher | None = None,
+    limits: Limits | None = None,
+    interval: float | None = None,
+    regret: bool = False,
+) -> tuple[list[Plan | Infeasible], Problems, Allocations]:
+    """The plans of `plans` without what surrounds them, near-optimal teachers and doubts; and where they were found."""
     check_question(law, charges, student, teacher, limits)
-    student, budgets = float(student), [Budget(C).flops for C in budgets]
+    N_S, every = float(student), [Budget(C).flops for C in budgets]
     level = level_of(law, interval)
-    problems = Problems.of(law, student, np.asarray(budgets), charges, limits)
+    problems = Problems.of(law, N_S, np.asarray(every), charges, limits)
     if teacher is None:
         best, other = optimum(problems)
-        feasible = np.flatnonzero(np.isfinite(best.loss))
-        near = _near_optimal(problems, best, feasible)
+        beside = "the cheapest teacher and "
     else:
-        D_S, loss = problems.with_teacher(teacher.loss, teacher.N)
-        feasible = np.flatnonzero(np.isfinite(loss))
-        kept = problems.take(feasible)
-        _, low, high = ideal_loss(kept, D_S[feasible], NEAR_OPTIMAL_NATS)
-        near = {
-            int(i): NearOptimal(NEAR_OPTIMAL_NATS, (float(low[j]), float(high[j])), None)
-            for j, i in enumerate(feasible)
-        }
+        best, other = given(problems, teacher.loss, teacher.N, teacher.D), None
+        beside = "the teacher's forward passes on "
     found: list[Plan | Infeasible] = []
-    for i, C in enumerate(budgets):
-        if i not in near:
-            beside = "the cheapest teacher and " if teacher is None else "the teacher's forward passes on "
-            found.append(Infeasible(_too_small(law, student, C, beside)))
+    for i, C in enumerate(every):
+        if not np.isfinite(best.loss[i]):
+            found.append(Infeasible(_too_small(law, N_S, C, beside)))
             continue
-        if teacher is None:
-            chosen = _chosen(charges, limits, best, i)
-            other_ = _runner_up(charges, limits, best, other, i)
-            planned = outline(law, student, C, charges, float(best.D_S[i]), float(best.loss[i]), chosen)
-            planned = replace(planned, near_optimal=near[i], runner_up=other_)
+        if other is None:
+            assert teacher is not None
+            chosen, second = PlannedTeacher(teacher.N, teacher.D, teacher.loss, given=True), None
         else:
-            chosen = PlannedTeacher(teacher.N, teacher.D, teacher.loss, given=True)
-            planned = outline(law, student, C, charges, float(D_S[i]), float(loss[i]), chosen)
-            planned = replace(planned, near_optimal=near[i])
+            chosen, second = _chosen(charges, limits, best, i), _runner_up(charges, limits, best, other, i)
+        draft = outline(law, N_S, C, charges, float(best.D_S[i]), float(best.loss[i]), chosen)
+        draft = replace(draft, runner_up=second)
         if level is not None:
             from planner.certainty import with_certainty
 
             by_law = teacher is not None and teacher.by_law
-            planned = with_certainty(law, planned, limits, level, regret=regret, by_law=by_law)
-        bounds = {"D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
-        opinion = _opinion(law, planned, teacher, limits)
-        found.append(replace(planned, warnings=tuple(doubts(law, planned, bounds, opinion))))
-    return found
+            draft = with_certainty(law, draft, limits, level, regret=regret, by_law=by_law)
+        found.append(draft)
+    return found, problems, best
 
 
 def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: float | None = None) -> Plan:
@@ -207,19 +222,18 @@ def outline(
     )
 
 
-def _near_optimal(problems: Problems, best: Allocations, feasible: np.ndarray) -> dict[int, NearOptimal]:
-    kept = problems.take(feasible)
-    at = Allocations(*(getattr(best, name)[feasible] for name in Allocations.__dataclass_fields__))
-    low, high = near_optimal_loss(kept, at, NEAR_OPTIMAL_NATS)
-    sizes = near_optimal_size(kept, at, NEAR_OPTIMAL_NATS) if kept.paid else None
-    return {
-        int(i): NearOptimal(
-            NEAR_OPTIMAL_NATS,
-            (float(low[j]), float(high[j])),
-            None if sizes is None else (float(sizes[0][j]), float(sizes[1][j])),
-        )
-        for j, i in enumerate(feasible)
-    }
+def _near_optimal(problems: Problems, best: Allocations, teacher: Teacher | None) -> Iterator[NearOptimal]:
+    """What is as good to `NEAR_OPTIMAL_NATS`; of a teacher that was named, the losses that would have been best."""
+    sizes = None
+    if teacher is not None:
+        _, low, high = ideal_loss(problems, best.D_S, NEAR_OPTIMAL_NATS)
+    else:
+        low, high = near_optimal_loss(problems, best, NEAR_OPTIMAL_NATS)
+        if problems.paid:
+            sizes = near_optimal_size(problems, best, NEAR_OPTIMAL_NATS)
+    for i in range(len(problems)):
+        N_T = None if sizes is None else (float(sizes[0][i]), float(sizes[1][i]))
+        yield NearOptimal(NEAR_OPTIMAL_NATS, (float(low[i]), float(high[i])), N_T)
 
 
 def _chosen(charges: Charges, limits: Limits | None, best: Allocations, i: int) -> PlannedTeacher:

@@ -9,7 +9,7 @@ from fitting.errors import Infeasible
 from fitting.known import KnownLaw
 from fitting.laws import DistillationLaw
 from planner.allocation import optimum
-from planner.decision import plans
+from planner.decision import drafts
 from planner.plans import BudgetEffect, CoefficientEffect, Plan, Sensitivity
 from planner.problems import Problems
 from planner.scenarios import Charges, Limits, Teacher
@@ -19,14 +19,14 @@ STEPS = (-0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Relative changes of a coefficient that are tried. 20 % of most coefficients is far more than a fit leaves open."""
 
 _FACTORS = (0.5, 2.0)
-_POINTS = 129
+_POINTS = 65
 
 
 def sensitivity(law: KnownLaw, plan: Plan, limits: Limits | None, teacher: Teacher | None) -> Sensitivity:
     """How the plan, made anew for every change, would come out; a `teacher` that was named stays the same."""
     level = plan.certainty.level if plan.certainty else None
     charges = Charges(plan.pay_logits, plan.pay_pretraining)
-    budgets = plans(
+    budgets, _, _ = drafts(
         law,
         [factor * plan.budget for factor in _FACTORS],
         charges,
@@ -34,7 +34,6 @@ def sensitivity(law: KnownLaw, plan: Plan, limits: Limits | None, teacher: Teach
         teacher=teacher,
         limits=limits,
         interval=level,
-        regret=False,
     )
     return Sensitivity(
         tuple(_coefficients(law, plan, charges, limits, teacher)),

@@ -1,7 +1,7 @@
 """Which side wins at a budget under each joint draw of a fitted law, every draw with an optimum of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,27 @@ from planner.crossover.partition import Piece, sides
 from planner.crossover.stretches import Shares
 from planner.problems import Problems
 from planner.scenarios import Charges
-from planner.search import Floats, zoom
+from planner.search import Floats
 
-PER_DECADE = 4
-"""Budgets a decade at which the draws are asked."""
+PER_DECADE, _FEWEST = 3, 5
+"""Budgets a decade at which every draw is asked, and how many at least: between them its margin is a cubic."""
+
+_FINE = 16
+"""Into how many each step between these budgets is cut to count sides: a draw changes sides where its cubic does."""
 
 POINTS = 33
 """Points of the grid on which each draw's basins are told apart."""
 
-_ZOOM_POINTS, _ZOOM_ROUNDS = 7, 3
-"""Refine a draw's optimum to some 1e-4 nats/token, well below any tolerance worth asking for."""
+_NEAR = np.linspace(-1.0, 1.0, 5)
+"""Where a draw is asked again around its best point, in steps of the grid."""
 
-_AT_ONCE = 400
+_ROUNDS, _FLAT = 3, 2e-3
+"""How often at most, and how little (nats/token) its loss rises beside its lowest point when it need not be again.
+
+A parabola through points so close is right to a few 1e-4 nats/token, below any tolerance worth asking for.
+"""
+
+_AT_ONCE = 500
 """Draws evaluated at a time: the temporaries of their grids stay in the cache."""
 
 
@@ -51,22 +60,26 @@ class Drawn:
         law_of_draws = intervals.drawn(law.fitted)
         assert isinstance(law_of_draws, DistillationLaw)  # a law without distillation was refused before
         low, high = np.log(budgets)
-        log_C = np.linspace(low, high, max(2, 1 + int(np.ceil(PER_DECADE * (high - low) / np.log(10)))))
-        what, total, done = "Asking every draw", len(scenarios) * len(log_C), 0
+        log_C = np.linspace(low, high, max(_FEWEST, 1 + int(np.ceil(PER_DECADE * (high - low) / np.log(10)))))
+        what, count = "Asking every draw", len(law_of_draws.A)
+        total, done = len(scenarios) * count, 0
         progress(what, done, total)
         found: dict[str, Floats] = {}
         for name, charges in scenarios.items():
-            shares = np.empty((len(log_C), 3))
-            for i, C in enumerate(np.clip(np.exp(log_C), *budgets)):
-                side = _sides(Problems.of(law, student, C, charges, drawn=law_of_draws), tolerance)
-                shares[i] = [np.mean(side == 1), np.mean(side == -1), np.mean(side == 0)]
-                done += 1
+            problems = Problems.of(law, student, budgets[0], charges, drawn=law_of_draws)
+            won = np.zeros((_FINE * (len(log_C) - 1) + 1, 3))
+            for start in range(0, count, _AT_ONCE):
+                at = np.arange(start, min(start + _AT_ONCE, count))
+                margins = _margins(problems.take(at), np.clip(np.exp(log_C), *budgets))
+                side = sides(_between(margins), tolerance)
+                won += np.stack([np.sum(side == which, axis=1) for which in (1, -1, 0)], axis=1)
+                done += len(at)
                 progress(what, done, total)
-            found[name] = shares
-        return cls(len(law_of_draws.A), log_C, found)
+            found[name] = won / count
+        return cls(count, np.linspace(low, high, _FINE * (len(log_C) - 1) + 1), found)
 
     def shares(self, scenario: str, piece: Piece) -> Shares:
-        """The shares averaged over the log of the budget within the piece, in straight lines between budgets asked."""
+        """The shares averaged over the log of the budget within the piece, in straight lines between budgets."""
         low, high = max(np.log(piece.low), self.log_C[0]), min(np.log(piece.high), self.log_C[-1])
         inside = self.log_C[(self.log_C > low) & (self.log_C < high)]
         at = np.concatenate(([low], inside, [high]))
@@ -77,28 +90,70 @@ class Drawn:
         return Shares(*mean)
 
 
-def _sides(problems: Problems, tolerance: float) -> NDArray[np.int8]:
-    """The side that wins in each problem, as `planner.partition.sides` numbers them; shape (k,)."""
-    alone, (low, high) = problems.supervised_loss(), problems.t_range()
-    margin = np.empty(len(problems))
-    for start in range(0, len(problems), _AT_ONCE):
-        at = np.arange(start, min(start + _AT_ONCE, len(problems)))
-        width = (high - low)[at] / (POINTS - 1)
-        t = low[at, None] + width[:, None] * np.arange(POINTS)
+def _margins(problems: Problems, budgets: Floats) -> Floats:
+    """Δ (nats/token) of every problem at every budget, shape (budgets, k); -inf where no teacher can be paid for.
+
+    To tell basins apart, teachers that do not depend on the budget are good enough, and found once for all budgets:
+    with everything paid, those that are the cheapest to train.
+    """
+    low, high = problems.t_range()
+    width, rows = (high - low) / (POINTS - 1), np.arange(len(problems))
+    t = low[:, None] + width[:, None] * np.arange(POINTS)
+    charges = problems.charges
+    unpriced = replace(problems, charges=replace(charges, logits=0.0)) if charges.pretraining else problems
+    teachers, L_T = unpriced.teacher(t), problems.L_T(t)
+    found = np.empty((len(budgets), len(problems)))
+    for i, C in enumerate(budgets):
+        asked = replace(problems, C=np.full_like(problems.C, C))
+        y = asked.student_loss(asked.student_tokens(*teachers), L_T)
+        best = t[rows, np.argmin(y, axis=1)]
+        found[i] = asked.supervised_loss() - _lowest(asked, best, width, low, high)
+    return found
+
+
+def _lowest(problems: Problems, around: Floats, step: Floats, low: Floats, high: Floats) -> Floats:
+    """The minimum of each problem within a step around a point."""
+    found, at = np.empty(len(problems)), np.arange(len(problems))
+    for _ in range(_ROUNDS):
+        t = np.clip(around[:, None] + step[:, None] * _NEAR, low[at, None], high[at, None])
         y = problems.take(at).loss(t)
-        i, rows = np.argmin(y, axis=1), np.arange(len(at))
-        best, centre = y[rows, i], t[rows, i]
-        # beyond the best point a convex basin falls by no more than it does towards it from the next
-        with np.errstate(invalid="ignore"):
-            beside = np.maximum(y[rows, np.maximum(i - 1, 0)], y[rows, np.minimum(i + 1, POINTS - 1)])
-            nearest, farthest = alone[at] - best, alone[at] - 2 * best + beside
-        unsure = np.flatnonzero(np.isfinite(best) & (sides(nearest, tolerance) != sides(farthest, tolerance)))
-        if len(unsure):
-            ends = (
-                np.maximum(centre - width, low[at])[unsure],
-                np.minimum(centre + width, high[at])[unsure],
-            )
-            _, found = zoom(problems.take(at[unsure]), *ends, points=_ZOOM_POINTS, rounds=_ZOOM_ROUNDS)
-            best[unsure] = np.minimum(found, best[unsure])
-        margin[at] = alone[at] - best
-    return sides(margin, tolerance)
+        found[at], sure = _vertices(t, y)
+        unsure = np.flatnonzero(~sure)
+        if not len(unsure):
+            break
+        around, step = t[unsure, np.argmin(y[unsure], axis=1)], step[unsure] * (_NEAR[1] - _NEAR[0])
+        at = at[unsure]
+    return found
+
+
+def _vertices(t: Floats, y: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """The minimum of each row by the parabola through its lowest point and those beside it, and whether that is sure.
+
+    Its lowest value where the parabola has no minimum there; where nothing is feasible that is for sure.
+    """
+    rows, best = np.arange(len(t)), np.argmin(y, axis=1)
+    middle = np.clip(best, 1, t.shape[1] - 2)
+    (a, b, c), (ya, yb, yc) = ([v[rows, middle + beside] for beside in (-1, 0, 1)] for v in (t, y))
+    with np.errstate(invalid="ignore", divide="ignore"):  # points clipped to an end coincide
+        left, right = (yb - ya) / (b - a), (yc - yb) / (c - b)
+        bend = (right - left) / (c - a)
+        at = 0.5 * (a + b - left / bend)
+        vertex = ya + (at - a) * (left + (at - b) * bend)
+        inside = (bend > 0) & (a <= at) & (at <= c)
+        flat = np.maximum(ya, yc) - yb <= _FLAT
+    lowest = y[rows, best]
+    return np.where(inside, vertex, lowest), (inside & flat) | ~np.isfinite(lowest)
+
+
+def _between(margins: Floats) -> Floats:
+    """Margins (steps + 1, k) at evenly spaced budgets, also at `_FINE` points a step: by cubics through them.
+
+    Beside a margin that is not finite there is no slope, and the nearer of the two budgets speaks for what is between.
+    """
+    share = (np.arange(_FINE) / _FINE)[:, None]
+    with np.errstate(invalid="ignore"):
+        slopes = np.gradient(margins, axis=0, edge_order=2)
+        y0, y1, s0, s1 = margins[:-1, None], margins[1:, None], slopes[:-1, None], slopes[1:, None]
+        curved = y0 + share * (s0 + share * (3 * (y1 - y0) - 2 * s0 - s1 + share * (2 * (y0 - y1) + s0 + s1)))
+    inner = np.where(np.isfinite(curved), curved, np.where(share < 0.5, y0, y1))
+    return np.concatenate((inner.reshape(-1, margins.shape[1]), margins[-1:]))
