@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -55,6 +55,9 @@ _PARTS: dict[str, Any] = {
 }
 """Fields that hold dataclasses of plain values."""
 
+_LONGEST_WHOLE = 300
+"""Digits of a whole number that surely is a floating-point number as well; longer ones are read as such."""
+
 
 def as_dict(fit: Fit) -> dict[str, Any]:
     """A fit in JSON's own types."""
@@ -95,7 +98,9 @@ def read(path: str | Path) -> Fit:
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a law file: a binary file or not UTF-8 text") from None
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_int=lambda digits: (int if len(digits) < _LONGEST_WHOLE else float)(digits))
+    except RecursionError:
+        raise InputError(f"{path}: not a law file: it is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: not a law file: {error.msg} at line {error.lineno}, column {error.colno}; it may be cut "
@@ -124,11 +129,16 @@ def _parsed(data: Any, where: str) -> Fit:
     for name, kinds in _KINDS.items():
         if not isinstance(values[name], kinds) or isinstance(values[name], bool) != (kinds == (bool,)):
             faults.add(f"{where}: {name}: not what a law file holds there: {values[name]!r}")
-    for name in COEFFICIENTS[form]:
-        _check_coefficient(values["coefficients"], name, where, faults)
-        for about in ("identified", "intervals"):
-            if isinstance(values[about], dict) and name not in values[about]:
-                faults.add(f"{where}: {about}: says nothing of {name}")
+    _check_coefficients(values["coefficients"], form, where, faults)
+    for about in ("identified", "intervals"):
+        if isinstance(values[about], dict):
+            absent = [name for name in COEFFICIENTS[form] if name not in values[about]]
+            faults.extend([f"{where}: {about}: says nothing of {name}" for name in absent])
+    for about in ("identified", "intervals", "fixed"):
+        _check_names(values[about], form, f"{where}: {about}", faults)
+    for name in sorted(names - {"coefficients", "supervised"}):
+        for place, number in _not_finite(values[name], name):
+            faults.add(f"{where}: {place}: must be a finite number, not {number!r}")
     values["convention"] = faults.collect(Convention.from_dict, values["convention"], f"{where}: convention")
     if form == "distillation" and values["supervised"] is None:
         faults.add(f"{where}: supervised: a distillation law needs the supervised law it stands on")
@@ -138,6 +148,10 @@ def _parsed(data: Any, where: str) -> Fit:
         faults.add(f"{where}: status: must be one of {', '.join(STATUSES)}, not {values['status']!r}")
     if values["draws"] is not None:
         values["draws"] = faults.collect(Draws.from_dict, values["draws"], f"{where}: draws")
+    if values["draws"] is not None:
+        _check_draws(values["draws"], form, where, faults)
+    if values["supervised"] is not None:
+        _check_stages(values, where, faults)
     for name, kind in _PARTS.items():
         values[name] = faults.collect(_built, kind, values[name], f"{where}: {name}")
     faults.raise_if_any()
@@ -177,13 +191,52 @@ def _built(kind: Any, value: Any, where: str) -> Any:
     raise InputError(f"{where}: not what a law file holds there: {value!r}")
 
 
-def _check_coefficient(coefficients: Any, name: str, where: str, faults: Faults) -> None:
-    value = coefficients.get(name) if isinstance(coefficients, dict) else None
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-        or value < 0
-        or (value == 0 and name != "c0")
-    ):
-        faults.add(f"{where}: coefficients: {name} must be a positive number, not {value!r}")
+def _check_names(given: Any, form: str, where: str, faults: Faults) -> None:
+    """Nothing in `given` is named as no coefficient of the form is."""
+    foreign = [name for name in given if name not in COEFFICIENTS[form]] if isinstance(given, Mapping) else []
+    if foreign:
+        faults.add(f"{where}: a {form} law has no {', '.join(foreign)}; it has {', '.join(COEFFICIENTS[form])}")
+
+
+def _check_coefficients(given: Any, form: str, where: str, faults: Faults) -> None:
+    """The coefficients of the form, each a positive number, and no others."""
+    coefficients = given if isinstance(given, dict) else {}
+    absent = [name for name in COEFFICIENTS[form] if name not in coefficients]
+    if absent:
+        faults.add(f"{where}: coefficients: a {form} law also needs {', '.join(absent)}")
+    _check_names(coefficients, form, f"{where}: coefficients", faults)
+    for name in COEFFICIENTS[form]:
+        value = coefficients.get(name, 1.0)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value < 0 or (value == 0 and name != "c0"):
+            faults.add(f"{where}: coefficients: {name} must be a positive number, not {value!r}")
+
+
+def _check_draws(draws: Draws, form: str, where: str, faults: Faults) -> None:
+    """Draws of every coefficient of the form, and of nothing else."""
+    absent = [name for name in COEFFICIENTS[form] if name not in draws.coefficients]
+    if absent:
+        faults.add(f"{where}: draws: a {form} law also needs {', '.join(absent)}")
+    _check_names(draws.coefficients, form, f"{where}: draws", faults)
+
+
+def _check_stages(values: Mapping[str, Any], where: str, faults: Faults) -> None:
+    """The two stages of a fit count alike, and draw i of the one has a draw i of the other."""
+    base, draws = values["supervised"], values["draws"]
+    if values["convention"] is not None:
+        other = f"the supervised law it stands on ({base.id!r})"
+        faults.collect(base.convention.require_same, values["convention"], f"{where}: {other}", "the distillation law")
+    if draws is not None and base.draws is not None and len(draws) != len(base.draws):
+        faults.add(
+            f"{where}: draws: {len(draws)} of the distillation law and {len(base.draws)} of the supervised law below "
+            "it, but draw i of the one belongs to draw i of the other"
+        )
+
+
+def _not_finite(value: Any, place: str) -> Iterator[tuple[str, float]]:
+    """Every NaN and infinity, which JSON has no place for but Python reads, and where it is."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place, value
+    elif isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _not_finite(part, f"{place}.{key}")

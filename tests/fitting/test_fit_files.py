@@ -1,6 +1,7 @@
 """A fit as a file: it comes back exactly, it becomes a law to plan with, and what is wrong with a file is named."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -11,6 +12,7 @@ import pytest
 
 from fitting.errors import InputError
 from fitting.estimation import fit_law
+from fitting.findings import Draws
 from fitting.fit import COEFFICIENTS, SCHEMA, Fit
 from fitting.laws import DistillationLaw, SupervisedLaw
 from fitting.library import load_law, load_supervised
@@ -106,8 +108,11 @@ def broken(path, **changes):
         ({"schema": "gone"}, "it has no 'schema'"),
         ({"objective": "gone", "id": "gone"}, "a field is missing: id"),
         ({"form": "chinchilla"}, "must be supervised or distillation"),
-        ({"coefficients": {"A": 1}}, "coefficients: B must be a positive number, not None"),
-        ({"coefficients": None}, "coefficients: A must be a positive number"),
+        ({"coefficients": {"A": 1}}, "coefficients: a distillation law also needs B, alpha, beta, gamma, c0, c1, f1, d1"),
+        ({"coefficients": None}, "coefficients: a distillation law also needs A, B"),
+        ({"fixed": {"delta": 1.0}}, "fixed: a distillation law has no delta; it has A, B, alpha"),
+        ({"relative_error": math.nan}, "relative_error: must be a finite number, not nan"),
+        ({"support": {"N_S": [1e8, math.inf]}}, "support.N_S.1: must be a finite number, not inf"),
         ({"convention": {"name": "6ND"}}, "convention"),
         ({"supervised": None}, "needs the supervised law it stands on"),
         ({"supervised": {"schema": SCHEMA}}, "supervised: a field is missing"),
@@ -123,10 +128,73 @@ def test_what_is_wrong_with_a_law_file_is_named(law_file, changes, says):
     assert says in broken(law_file, **changes)
 
 
+@pytest.mark.parametrize("stage", ["distillation", "supervised"])
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("Z", 1.0, "coefficients: a {stage} law has no Z; it has A, B, "),
+        ("alpha", "gone", "coefficients: a {stage} law also needs alpha"),
+        ("alpha", math.nan, "coefficients: alpha must be a positive number, not nan"),
+        ("alpha", math.inf, "coefficients: alpha must be a positive number, not inf"),
+        ("alpha", 10**400, "coefficients: alpha must be a positive number, not inf"),
+        ("alpha", -math.inf, "coefficients: alpha must be a positive number, not -inf"),
+    ],
+)
+def test_coefficients_are_those_of_the_form_and_finite(law_file, stage, name, value, says):
+    data = json.loads(law_file.read_text())
+    part = data if stage == "distillation" else data["supervised"]
+    part["coefficients"] = {k: v for k, v in (part["coefficients"] | {name: value}).items() if v != "gone"}
+    fault = broken(law_file, **data)
+    assert "\n" not in fault
+    assert says.format(stage=stage) in fault
+    assert ("supervised: coefficients" in fault) == (stage == "supervised")
+
+
+def test_both_stages_count_alike(law_file):
+    base = json.loads(law_file.read_text())["supervised"]
+    fault = broken(law_file, supervised=base | {"convention": base["convention"] | {"n_ctx": 2048, "n_vocab": 50000}})
+    assert "different conventions (n_ctx: 2048 against 4096; n_vocab: 50000 against 32768)" in fault
+    assert f"the supervised law it stands on ({base['id']!r})" in fault
+
+
+def with_draws(fit, count):
+    names = COEFFICIENTS[fit.form]
+    return replace(fit, draws=Draws({name: np.full(count, fit.coefficients[name]) for name in names}, "run", count))
+
+
+@pytest.mark.parametrize(("own", "below"), [(3, 5), (3, 1), (1, 3)])
+def test_draws_of_two_stages_belong_together(distillation_fit, tmp_path, own, below):
+    path = tmp_path / "law.json"
+    base = distillation_fit.supervised
+    with_draws(replace(distillation_fit, supervised=with_draws(base, below)), own).to_json(path)
+    assert f"draws: {own} of the distillation law and {below} of the supervised law" in broken(path)
+    with_draws(replace(distillation_fit, supervised=with_draws(base, own)), own).to_json(path)
+    assert len(Fit.from_json(path).draws) == own
+    with_draws(distillation_fit, own).to_json(path)  # the supervised law is held
+    assert Fit.from_json(path).supervised.draws is None
+
+
+def test_draws_are_of_the_forms_coefficients(distillation_fit, tmp_path):
+    fit = with_draws(distillation_fit, 3)
+    found = {name: values for name, values in fit.draws.coefficients.items() if name != "f1"} | {"E": np.ones(3)}
+    replace(fit, draws=Draws(found, "run", 3)).to_json(tmp_path / "law.json")
+    says = broken(tmp_path / "law.json")
+    assert "draws: a distillation law also needs f1" in says
+    assert "draws: a distillation law has no E; it has A" in says
+
+
+def test_faults_of_both_stages_are_reported_at_once(law_file):
+    data = json.loads(law_file.read_text())
+    data["coefficients"]["Z"] = 1.0
+    data["supervised"]["coefficients"]["alpha"] = math.nan
+    assert len(broken(law_file, **data).splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [(b"", "not a law file"), (b"{", "cut"), (b"\x80\x81", "binary file"), (b"[]", "not a law file"),
-     (b'{"a": 1}', "no 'schema'"), (b"1e999", "not a law file")],
+     (b'{"a": 1}', "no 'schema'"), (b"1e999", "not a law file"),
+     (b"9" * 10_000, "not a law file"), (b"[" * 100_000, "nested too deeply")],
 )  # fmt: skip
 def test_foreign_and_corrupt_files(tmp_path, content, says):
     (tmp_path / "law.json").write_bytes(content)
