@@ -32,17 +32,16 @@ def interval(fit: Fit, N: ArrayLike, D: ArrayLike, L_T: ArrayLike | None, level:
 
     On log L: the joint draws' spread about the fit, the noise of the runs, and beyond the runs the drift and growth
     that the rollout measured; without a rollout there is nothing for those. Raises `InputError` for a fit
-    without draws.
+    without draws, and for a level as `quantile` does.
     """
-    if not 0 < level < 1:
-        raise InputError(f"interval: a level lies between 0 and 1, not {level!r}")
     teacher = None if L_T is None else np.asarray(L_T, dtype=float)
     N, D = np.asarray(N, dtype=float), np.asarray(D, dtype=float)
     part = fit if teacher is not None or fit.supervised is None else fit.supervised
+    half_widths = quantile(level, part)
     centre = np.log(part.predict(N, D, teacher))
     variance = np.mean((log_losses(part, N, D, teacher) - centre) ** 2, axis=0) + noise_of(part) ** 2
     found = beyond(part, N, D, teacher)
-    half = quantile(level, part) * np.sqrt(variance * found.noise**2 + found.growth**2)
+    half = half_widths * np.sqrt(variance * found.noise**2 + found.growth**2)
     centre = centre + found.drift
     return Interval(part.predict(N, D, teacher), np.exp(centre - half), np.exp(centre + half))
 
@@ -126,7 +125,14 @@ def _beyond(x: Any, within: tuple[float, float] | None) -> Array:
 
 
 def quantile(level: float, fit: Fit) -> float:
-    """Half-width of the interval in standard deviations: Student's, to first order in 1 / degrees of freedom."""
+    """Half-width of the interval in standard deviations: Student's, to first order in 1 / degrees of freedom.
+
+    Raises `InputError` for a level that is none, or that draws cannot tell.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"interval: a level lies between 0 and 1, not {level!r}")
+    if level > HIGHEST_LEVEL:
+        raise InputError(f"interval: draws do not tell levels above {HIGHEST_LEVEL}, so not {level!r}")
     z = NormalDist().inv_cdf((1 + level) / 2)
     freedom = max(fit.n_runs - fit.free, 2)
     return z + (z**3 + z) / (4 * freedom)

@@ -96,7 +96,9 @@ def count(value: float, digits: int = 3) -> str:
 
 
 def flops(value: float, digits: int = 3) -> str:
-    """Write FLOPs in powers of ten: `1e21`, `3.27e+22` without the sign: `3.27e22`."""
+    """Write FLOPs in powers of ten: `1e21`, `3.27e+22` without the sign: `3.27e22`; `inf` and `nan` as they are."""
+    if not math.isfinite(value):
+        return f"{value:g}"
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")

@@ -1,5 +1,7 @@
 """Numbers as people write them."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +67,14 @@ def test_refuses_a_range_in_one_line(text, words):
 )
 def test_counts_have_suffixes(value, text):
     assert units.count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3.27e22, "3.27e22"), (1e300, "1e300"), (math.inf, "inf"), (-math.inf, "-inf"), (math.nan, "nan")],
+)
+def test_flops_are_in_powers_of_ten(value, text):
+    assert units.flops(value) == text
 
 
 @given(st.floats(min_value=1e-3, max_value=1e30))
