@@ -16,6 +16,7 @@ from fitting.fit import COEFFICIENTS, Fit
 from fitting.known import KnownLaw
 from fitting.published import BUSBRIDGE2025_LAW as LAW
 from planner.allocation import optimum
+from planner.crossover.crossing import crossover
 from planner.decision import plan
 from planner.problems import Problems
 from planner.scenarios import Budget, Charges
@@ -96,6 +97,13 @@ def with_draws(count: int) -> KnownLaw:
 def test_plan_with_draws(benchmark, count):
     law = with_draws(count) if count else LAW
     benchmark(lambda: plan(law, Budget(C, 1, 1), student=N_S))
+
+
+@pytest.mark.benchmark(group="crossovers in all scenarios, by the draws of the law")
+@pytest.mark.parametrize("count", [0, 1000])
+def test_crossover_with_draws(benchmark, count):
+    law = with_draws(count) if count else LAW
+    benchmark.pedantic(lambda: crossover(law, student=N_S), rounds=5, warmup_rounds=1)
 
 
 @pytest.mark.benchmark(group="1000 optima, everything paid")

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,16 +15,18 @@ from fitting import intervals
 from fitting.errors import Infeasible, InputError
 from fitting.findings import Draws
 from fitting.fit import COEFFICIENTS, Fit
+from fitting.progress import silent
 from fitting.published import BESIROGLU2024_LAW, BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW
 from planner.allocation import optimum
 from planner.crossover.crossing import crossover, crossover_map, margin_of
-from planner.crossover.draws import Drawn, _sides
+from planner.crossover.draws import _FINE, Drawn, _between, _margins
 from planner.crossover.partition import SHORTEST, partition, sides
 from planner.crossover.report import sentence
 from planner.decision import plans
 from planner.plans import Plan
 from planner.problems import Problems
 from planner.scenarios import Charges, scenarios
+from planner.search import minima
 
 LAW = BUSBRIDGE2025_LAW
 ALL = (1.0, 1e40)
@@ -267,11 +269,44 @@ def test_two_draws_on_two_sides_count_half_each():
 def test_each_draw_has_its_own_optimum():
     law = scattered(60)
     drawn = intervals.drawn(law.fitted)
+    budgets = np.array([1e18, 1e20, 3e21, 1e23])
     for charges in scenarios().values():
-        for C in (1e18, 3e21, 1e23):
+        found = _margins(Problems.of(law, 1e9, 1e18, charges, drawn=drawn), budgets)
+        for C, margins in zip(budgets, found, strict=True):
             problems = Problems.of(law, 1e9, C, charges, drawn=drawn)
-            exact = sides(problems.supervised_loss() - optimum(problems)[0].loss, 0.005)
-            assert np.mean(_sides(problems, 0.005) != exact) <= 1 / 60
+            exact = problems.supervised_loss() - optimum(problems)[0].loss
+            assert list(np.isfinite(margins)) == list(np.isfinite(exact))
+            close = np.abs(exact) < 0.05  # where a margin decides
+            assert margins[close] == pytest.approx(exact[close], abs=5e-4)
+
+
+def test_between_budgets_a_margin_is_a_cubic():
+    x = np.linspace(0, 4, 9)
+    fine = np.linspace(0, 4, 8 * _FINE + 1)
+    assert _between(np.stack([x, 0.1 * x**2], axis=1)) == pytest.approx(np.stack([fine, 0.1 * fine**2], axis=1))
+    jump = _between(np.array([-np.inf, -np.inf, 1.0, 2.0, 3.0])[:, None])[:, 0]
+    assert not np.isnan(jump).any()
+    assert np.isneginf(jump[: 3 * _FINE // 2]).all()
+    assert (jump[3 * _FINE // 2 :] >= 1).all()
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.005])
+def test_shares_are_those_of_many_exact_optima(tolerance):
+    """In narrow stretches too, where the shares change from end to end."""
+    law, student, low, high = scattered(40), 1e9, 1e20, 1e23
+    drawn = intervals.drawn(law.fitted)
+    found = Drawn.of(law, student, scenarios(), (low, high), tolerance, silent)
+    log_C = np.linspace(*np.log([low, high]), 97)
+    for name, charges in scenarios().items():
+        shares = []
+        for C in np.exp(log_C):
+            problems = Problems.of(law, student, C, charges, drawn=drawn)
+            side = sides(problems.supervised_loss() - minima(problems, *problems.t_range(), points=65).y, tolerance)
+            shares.append([np.mean(side == which) for which in (1, -1, 0)])
+        exact = Drawn(40, log_C, {name: np.array(shares)})
+        for piece in partition(margin_of(law, student, charges), low, high, tolerance):
+            pair = (np.array(astuple(x.shares(name, piece))) for x in (found, exact))
+            assert next(pair) == pytest.approx(next(pair), abs=0.03)
 
 
 def test_shares_are_averaged_over_the_log_of_the_budget():
