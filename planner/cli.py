@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, TextIO, cast
@@ -28,12 +29,21 @@ class Rooms(TyperGroup):
     """The commands that the rooms offer."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        names = {entry.name for entry in entry_points(group=GROUP)}
-        return [name for name in _ORDER if name in names] + sorted(names.difference(_ORDER))
+        names = offered().keys()
+        return [name for name in _ORDER if name in names] + sorted(names - set(_ORDER))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        found = [entry for entry in entry_points(group=GROUP) if entry.name == cmd_name]
-        return _command(found[0]) if found else None
+        entry = offered().get(cmd_name)
+        return None if entry is None else _command(entry)
+
+
+@cache
+def offered() -> dict[str, EntryPoint]:
+    """The commands that are installed, by name: finding them reads every installed distribution, so once is enough."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, entry)
+    return found
 
 
 def _command(entry: EntryPoint) -> Any:

@@ -105,6 +105,18 @@ def test_the_help_lists_every_rooms_commands(distillaw):
         assert f"\n  {command} " in answer.out
 
 
+def test_help_looks_for_commands_once(monkeypatch, distillaw):
+    """Each look reads all the distributions that are installed."""
+    from planner import cli
+
+    looks = []
+    found = cli.entry_points
+    monkeypatch.setattr(cli, "entry_points", lambda **group: looks.append(group) or found(**group))
+    cli.offered.cache_clear()
+    assert distillaw("--help").code == 0
+    assert looks == [{"group": "distillaw.commands"}]
+
+
 def test_help_loads_no_numbers():
     code = f"""
 import sys, planner.cli
