@@ -67,7 +67,7 @@ def crossover(
     law.require_distillation()
     step = float(law.convention.training(student, 1.0))
     possible = (step * law.box_D[0] * (1 + _ROUNDING), step * law.box_D[1] * (1 - _ROUNDING))
-    if not math.isfinite(possible[1]):
+    if not math.isfinite(possible[1] * possible[1]):  # means of budgets are taken on the way
         raise InputError(f"student: {student:g} parameters cost more FLOPs than a floating-point number holds")
     low, high = _within(law, student, possible, budgets or _usual(law, step, possible))
     support = None if law.support.D_S is None else (step * law.support.D_S[0], step * law.support.D_S[1])

@@ -483,6 +483,12 @@ def test_bad_arguments_are_refused_together():
         crossover(BESIROGLU2024_LAW, student=1e9)
 
 
+def test_a_student_beyond_all_numbers_is_refused(distillaw):
+    answer = distillaw("crossover", "--student", "1e290")
+    assert (answer.code, answer.out) == (2, "")
+    assert "more FLOPs than a floating-point number holds" in answer.err
+
+
 def test_a_map_holds_the_margins_of_plans():
     students, budgets = np.array([3e8, 1e10, 1e12]), np.array([1e17, 1e20, 1e22, 1e25])
     found = crossover_map(LAW, students, budgets, Charges(1, 0))
