@@ -6,14 +6,11 @@ that no room imports another upward and `--help` stays instant.
 
 import importlib
 import importlib.util
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -100,60 +97,14 @@ def root(
     """
 
 
-class Unwritable(DistillawError):
-    """Standard output takes no more: a full disk, most likely."""
-
-
-class _Answer:
-    """Standard output whose failures are told from those of files; a reader gone away stays what it is to click."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        with self._told():
-            return self._stream.write(text)
-
-    def flush(self) -> None:
-        with self._told():
-            self._stream.flush()
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise Unwritable(f"cannot write the answer: {error.strerror}") from error
-
-
 def main() -> None:
-    """Run the command line; exit 0 answered, 1 infeasible, 2 bad input, 3 a fit or run failed or the answer is lost."""
+    """Run the command line; exit 0 answered, 1 infeasible, 2 bad input, 3 a fit or run failed."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    stdout = sys.stdout
-    answer = cast(TextIO, _Answer(stdout))
     try:
-        if stdout is not None:  # as it is where it was closed from the start
-            sys.stdout = answer
         app(args=arguments, prog_name="distillaw")
     except DistillawError as error:
         if len(arguments) != len(sys.argv) - 1:
             raise
         for line in str(error).splitlines():
             typer.echo(f"error: {line}", err=True)
-        if isinstance(error, Unwritable):
-            _to_nowhere(stdout)
         sys.exit(error.exit_code)
-    finally:
-        if sys.stdout is answer:
-            sys.stdout = stdout
-
-
-def _to_nowhere(stream: TextIO) -> None:
-    """What the stream still holds is lost, or Python complains of it at the end."""
-    with suppress(OSError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())

@@ -130,38 +130,10 @@ except SystemExit:
     assert found.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("command", [["laws"], ["laws", "--json"], ["--help"]])
-def test_an_answer_that_cannot_be_written_is_said_in_a_line(command, unbuffered):
-    """An answer lost to a full disk, whether it is printed at once or held back in a buffer."""
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("there is no /dev/full here")
-    with full.open("w") as nowhere:
-        found = subprocess.run(
-            [sys.executable, "-c", "from planner.cli import main; main()", *command],
-            stdout=nowhere, stderr=subprocess.PIPE, text=True, cwd=CHECKOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-        )  # fmt: skip
-    assert found.stderr == "error: cannot write the answer: No space left on device\n"
-    assert found.returncode == 3
-
-
 def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} -c 'from planner.cli import main; main()' laws --json | head -c 1"
     found = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=CHECKOUT)
     assert (found.stdout, found.stderr) == ("{", "")
-
-
-def test_the_errors_of_files_are_not_taken_for_the_answers(monkeypatch, distillaw):
-    from fitting import report
-
-    def full(laws):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(report, "show_laws", full)
-    with pytest.raises(OSError, match="No space left"):
-        distillaw("laws")
 
 
 def test_the_default_law_has_one_name():
