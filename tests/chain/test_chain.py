@@ -171,6 +171,21 @@ def test_python_examples_of_the_documents_run(inside, capsys):
     assert Path("from-python.json").exists()
 
 
+@pytest.mark.parametrize(
+    "command", [["plan", "teacher-exists"], ["plan", "train-teacher"], ["plan", "compare"], ["crossover"]]
+)
+def test_the_examples_of_the_planners_help_run(inside, distillaw, command):
+    shutil.copy(CHECKOUT / "data" / "teachers.csv", "teachers.csv")
+    examples = re.findall(r"^ +distillaw (.*)$", distillaw(*command, "--help").out, flags=re.MULTILINE)
+    assert len(examples) >= 4
+    for example in examples:
+        answer = distillaw(*shlex.split(example))
+        if "--strict" in example:  # that law's runs are few
+            assert answer.code == 1, example
+        else:
+            assert answer.code == 0, f"{example}: {answer.err}"
+
+
 def test_inline_commands_of_the_documents_exist(distillaw):
     """Commands named in running text and tables have the options that they are shown with."""
     for document in DOCUMENTS:

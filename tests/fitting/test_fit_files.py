@@ -108,7 +108,7 @@ def broken(path, **changes):
         ({"schema": "gone"}, "it has no 'schema'"),
         ({"objective": "gone", "id": "gone"}, "a field is missing: id"),
         ({"form": "chinchilla"}, "must be supervised or distillation"),
-        ({"coefficients": {"A": 1}}, "coefficients: a distillation law also needs B, alpha, beta, gamma, c0, c1, f1, d1"),
+        ({"coefficients": {"A": 1}}, "a distillation law also needs B, alpha, beta, gamma, c0, c1, f1, d1"),
         ({"coefficients": None}, "coefficients: a distillation law also needs A, B"),
         ({"fixed": {"delta": 1.0}}, "fixed: a distillation law has no delta; it has A, B, alpha"),
         ({"relative_error": math.nan}, "relative_error: must be a finite number, not nan"),
