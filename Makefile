@@ -25,7 +25,7 @@ demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it
 	@echo "Models of 7 to 187 thousand parameters on the text of Python's own library. The commands, as they run:"
 	$(BIN)/distillaw sweep run data/grids/demo.toml --out $(DEMO)/sweep --workers 2
 	$(BIN)/distillaw sweep collect $(DEMO)/sweep --out $(DEMO)/runs.csv
-	$(BIN)/distillaw fit $(DEMO)/runs.csv --fix gamma=1 --out $(DEMO)/law.json
+	$(BIN)/distillaw fit $(DEMO)/runs.csv --fix gamma=1 --bootstrap 200 --out $(DEMO)/law.json
 	$(BIN)/distillaw plan teacher-exists --student 50K --budget 3e11 --teacher 187K --teacher-tokens 1024K --law $(DEMO)/law.json
 	$(BIN)/distillaw plan train-teacher --student 50K --budget 1e12 --law $(DEMO)/law.json
 	$(BIN)/distillaw figures --law $(DEMO)/law.json --runs $(DEMO)/runs.csv --out $(DEMO)/figures
