@@ -28,7 +28,7 @@ demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it
 	$(BIN)/distillaw fit $(DEMO)/runs.csv --fix gamma=1 --bootstrap 200 --out $(DEMO)/law.json
 	$(BIN)/distillaw plan teacher-exists --student 50K --budget 3e11 --teacher 187K --teacher-tokens 1024K --law $(DEMO)/law.json
 	$(BIN)/distillaw plan train-teacher --student 50K --budget 1e12 --law $(DEMO)/law.json
-	$(BIN)/distillaw figures --law $(DEMO)/law.json --runs $(DEMO)/runs.csv --out $(DEMO)/figures
+	$(BIN)/distillaw figures 1 5 6 8 --law $(DEMO)/law.json --runs $(DEMO)/runs.csv --out $(DEMO)/figures
 	@echo
 	@echo "Runs, law and figures are in $(DEMO)/. At this scale laws err by 1 to 2 %, and runs of a few hundred steps by more,"
 	@echo "so a margin of that size between distilling and training directly means nothing. See README.md, 'Honest limits'."

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def log_axis(ax: "Axes", which: str, label: str, *, flops: bool = False) -> None:
-    """Make the `which` ("x" or "y") axis logarithmic, its ticks written with unit suffixes or as powers of ten."""
+def log_axis(ax: "Axes", which: str, label: str, *, flops: bool = False, most: int = 8) -> None:
+    """Make the `which` ("x" or "y") axis logarithmic, up to `most` ticks with unit suffixes or as powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     write = units.flops if flops else units.count
@@ -26,7 +26,7 @@ def log_axis(ax: "Axes", which: str, label: str, *, flops: bool = False) -> None
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
     subs = (1.0, 2.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 2.5 else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axis.set_major_locator(LogLocator(subs=subs, numticks=most))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
     if decades > 3:

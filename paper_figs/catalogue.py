@@ -43,7 +43,63 @@ CATALOGUE = (
     Entry("fig01_student_against_teacher", "student cross-entropy against its teacher's, by tokens", needs_runs=True),
     Entry("fig05_predicted_against_observed", "what the law predicts against what was observed", needs_runs=True),
     Entry("fig06_distilled_minus_supervised", "where a teacher helps, over student tokens and size", needs_runs=False),
+    Entry(
+        "fig07_student_loss_over_size_and_teacher",
+        "student cross-entropy over its size and its teacher's loss",
+        needs_runs=False,
+    ),
     Entry("fig08_optimal_student_loss", "best student cross-entropy against compute, by scenario", needs_runs=False),
+    Entry(
+        "fig09_allocation_by_compute", "what the best plan makes of a budget that pays for everything", needs_runs=False
+    ),
+    Entry("fig13a_gain_by_teacher_tokens", "which teachers help, over their tokens and size", needs_runs=False),
+    Entry("fig13b_gain_by_teacher_compute", "which teachers help, over their compute and size", needs_runs=False),
+    Entry(
+        "fig14_distilled_minus_supervised_by_compute",
+        "where a teacher helps, over student compute and size",
+        needs_runs=False,
+    ),
+    Entry(
+        "fig15_student_loss_over_tokens_and_teacher",
+        "student cross-entropy over its tokens and its teacher's loss",
+        needs_runs=False,
+    ),
+    Entry(
+        "fig16_student_loss_over_teachers",
+        "student cross-entropy over teacher size and loss, by compute",
+        needs_runs=False,
+    ),
+    Entry(
+        "fig17_student_loss_by_compute", "best student cross-entropy against compute, eight students", needs_runs=False
+    ),
+    Entry("fig18_teacher_loss_by_compute", "cross-entropy of the best teacher against compute", needs_runs=False),
+    Entry("fig19_best_case_map", "best plans over compute and student size: best case", needs_runs=False),
+    Entry("fig20_best_case_slices", "best plans against compute: best case", needs_runs=False),
+    Entry(
+        "fig21_teacher_inference_map", "best plans over compute and student size: teacher inference", needs_runs=False
+    ),
+    Entry("fig22_teacher_inference_slices", "best plans against compute: teacher inference", needs_runs=False),
+    Entry("fig23_teacher_inference_shares", "what the compute goes into: teacher inference", needs_runs=False),
+    Entry(
+        "fig24_teacher_pretraining_map",
+        "best plans over compute and student size: teacher pretraining",
+        needs_runs=False,
+    ),
+    Entry("fig25_teacher_pretraining_slices", "best plans against compute: teacher pretraining", needs_runs=False),
+    Entry("fig26_teacher_pretraining_shares", "what the compute goes into: teacher pretraining", needs_runs=False),
+    Entry(
+        "fig27_pretraining_and_inference_map",
+        "best plans over compute and student size: everything paid",
+        needs_runs=False,
+    ),
+    Entry("fig28_pretraining_and_inference_slices", "best plans against compute: everything paid", needs_runs=False),
+    Entry("fig29_pretraining_and_inference_shares", "what the compute goes into: everything paid", needs_runs=False),
+    Entry("fig30_student_tokens_by_compute", "tokens of the best student against compute", needs_runs=False),
+    Entry("fig31_teacher_tokens_by_compute", "tokens of the best teacher against compute", needs_runs=False),
+    Entry("fig32_teacher_size_by_compute", "size of the best teacher against compute", needs_runs=False),
+    Entry("fig33_compute_ratio", "compute that distilling takes beside training directly", needs_runs=False),
+    Entry("fig34_data_ratio", "tokens that distilling takes beside training directly", needs_runs=False),
+    Entry("fig40_infinite_data", "distilled and supervised with unlimited data", needs_runs=False),
 )
 
 
@@ -67,6 +123,6 @@ def find(names: list[str], *, have_runs: bool) -> list[Entry]:
 
 
 def _padded(name: str) -> str:
-    """`6`, `06` and `fig6` as `fig06`."""
-    number = re.fullmatch(r"(?:fig)?(\d+)", name.lower())
-    return f"fig{int(number[1]):02d}" if number else name
+    """`6`, `06` and `fig6` as `fig06`, `13a` as `fig13a`."""
+    number = re.fullmatch(r"(?:fig)?(\d+)([a-z]?)", name.lower())
+    return f"fig{int(number[1]):02d}{number[2]}" if number else name

@@ -26,19 +26,10 @@ def draw(source: Source) -> "Figure":
     law = source.law.require_distillation()
     D_S = spaced(source.span("D_S", PAPER_TOKENS), 120)[None, :]
     N_S = spaced(source.span("N_S", PAPER_STUDENTS), 100)[:, None]
-    teachers = [
-        (f"{count(N)} teacher, $L_T$ = ", law.supervised.loss(N, TEACHER_TOKENS_PER_PARAMETER * N))
-        for N in PAPER_TEACHERS
-    ]
-    if not source.law.published and source.law.support.L_T is not None:
-        teachers = [("$L_T$ = ", loss) for loss in spaced(source.law.support.L_T, 6)[::-1]]
-    gaps = [law.loss(N_S, D_S, L_T) - law.supervised.loss(N_S, D_S) for _, L_T in teachers]
-    limit = PAPER_LIMIT
-    if not source.law.published:  # most of the range among the runs, whatever the law says far from them
-        among = _inside(D_S, source.law.support.D_S) & _inside(N_S, source.law.support.N_S)
-        limit = float(np.percentile(np.abs(gaps)[:, among], 90))
+    gaps = [law.loss(N_S, D_S, L_T) - law.supervised.loss(N_S, D_S) for _, L_T in teachers(source)]
+    limit = limit_of(source, PAPER_LIMIT, gaps, D_S, N_S)
     fig, panels = plt.subplots(2, 3, figsize=(6.8, 4.0), sharex=True, sharey=True)
-    for ax, (name, L_T), gap in zip(panels.flat, teachers, gaps, strict=True):
+    for ax, (name, L_T), gap in zip(panels.flat, teachers(source), gaps, strict=True):
         filled = difference_contours(ax, D_S[0], N_S[:, 0], gap, limit)
         outline_runs(ax, source.law.support.D_S, source.law.support.N_S)
         ax.set_title(f"{name}{L_T:.2f}")
@@ -48,6 +39,25 @@ def draw(source: Source) -> "Figure":
     bar = fig.colorbar(filled, ax=panels, format="%+.2f", shrink=0.85)
     bar.set_label("distilled minus supervised cross-entropy (nats/token)\nnegative: the teacher helps")
     return fig
+
+
+def teachers(source: Source) -> list[tuple[str, float]]:
+    """Six teachers, each with the beginning of a title and its cross-entropy: the paper's, or some of a fit's runs."""
+    law = source.law
+    if not law.published and law.support.L_T is not None:
+        return [("$L_T$ = ", float(loss)) for loss in spaced(law.support.L_T, 6)[::-1]]
+    return [
+        (f"{count(N)} teacher, $L_T$ = ", float(law.supervised.loss(N, TEACHER_TOKENS_PER_PARAMETER * N)))
+        for N in PAPER_TEACHERS
+    ]
+
+
+def limit_of(source: Source, paper: float, gaps: list[Floats], D_S: Floats, N_S: Floats) -> float:
+    """Where the colours end: as the paper's, or most of the range among a fit's runs, whatever it says beyond them."""
+    if source.law.published:
+        return paper
+    among = _inside(D_S, source.law.support.D_S) & _inside(N_S, source.law.support.N_S)
+    return float(np.percentile(np.abs(gaps)[:, np.broadcast_to(among, gaps[0].shape)], 90))
 
 
 def _inside(values: Floats, within: Range | None) -> Any:

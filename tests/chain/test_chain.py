@@ -94,7 +94,7 @@ def test_predictions_for_the_table_it_was_fitted_to(inside, distillaw):
 
 
 def test_figures_from_the_runs(inside, distillaw):
-    answer = distillaw("figures", "--law", "law.json", "--runs", "runs.csv", "--out", "figures")
+    answer = distillaw("figures", 1, 5, 6, 8, "--law", "law.json", "--runs", "runs.csv", "--out", "figures")
     assert answer.code == 0
     assert len(answer.out.split()) == 8
     assert all(Path(name).stat().st_size > 5000 for name in answer.out.split())

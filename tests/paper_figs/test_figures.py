@@ -124,8 +124,8 @@ def test_a_fitted_laws_figures_span_its_runs(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["figo6", "--out", "x"], "did you mean fig06"),
-        (["fig2", "--out", "x"], "known: fig01, fig05, fig06, fig08"),
+        (["figo06", "--out", "x"], "did you mean fig06"),
+        (["fig2", "--out", "x"], "known: fig01, fig05, fig06, fig07, fig08"),
         (["fig01", "--out", "x"], "--runs"),
         (["fig06"], "--out"),
         (["--law", "hoffmann2022", "fig06", "--out", "x"], "supervised training only"),

@@ -1,0 +1,44 @@
+"""Fig 16 of arXiv 2502.08606: the student's cross-entropy over its teacher's size and cross-entropy, by compute."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitting.flops import FORWARDS_PER_TRAINING_STEP
+from fitting.units import count, flops
+from paper_figs.axes import log_axis
+from paper_figs.optima import budgets_of
+from paper_figs.source import Source, spaced
+from paper_figs.teacher_planes import loss_contours, worst_teacher
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAPER_STUDENTS = (1e9, 3e9, 10e9, 30e9)
+PAPER_BUDGETS = (1e21, 1e22, 1e23, 1e24)
+PAPER_TEACHERS = (1e9, 1e12)
+
+
+def draw(source: Source) -> "Figure":
+    """Contours of L_S over N_T and L_T where D_S is what the teacher's forward passes leave (Eq 27), 4 x 4 panels."""
+    import matplotlib.pyplot as plt
+
+    law, known = source.law.require_distillation(), source.law
+    students, budgets = PAPER_STUDENTS, PAPER_BUDGETS
+    if not known.published and known.support.N_S is not None:
+        students = tuple(spaced(known.support.N_S, 4))
+        budgets = tuple(budgets_of(source, 6)[1:5])
+    N_T = spaced(source.span("N_T", PAPER_TEACHERS), 101)
+    E, top = law.supervised.E, worst_teacher(source)
+    L_T = np.linspace(E + 1e-3 * (top - E), top, 120)
+    F = known.convention.forward
+    fig, panels = plt.subplots(4, 4, figsize=(7.0, 6.6), sharex=True, sharey=True)
+    for column, C in zip(panels.T, budgets, strict=True):
+        for ax, N_S in zip(column, students, strict=True):
+            D_S = C / (FORWARDS_PER_TRAINING_STEP * F(N_S) + F(N_T))
+            loss_contours(ax, N_T, L_T, law.loss(N_S, D_S[None, :], L_T[:, None]), lines=9)
+            ax.set(title=f"{count(N_S)}, {flops(C)} FLOPs", xlim=(N_T[0], N_T[-1]), ylim=(E, top))
+            log_axis(ax, "x", "teacher parameters $N_T$" if ax in panels[-1] else "")
+    for ax in panels[:, 0]:
+        ax.set_ylabel("$L_T$ (nats/token)")
+    return fig

@@ -1,0 +1,15 @@
+"""Fig 18 of arXiv 2502.08606: the cross-entropy of the best teacher against compute, for eight students."""
+
+from typing import TYPE_CHECKING
+
+from paper_figs import optima
+from paper_figs.by_scenario import curves
+from paper_figs.source import Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(source: Source) -> "Figure":
+    """L_T* (nats/token) against total FLOPs: four scenarios, a panel for each student size."""
+    return curves(source, optima.L_T)

@@ -1,0 +1,16 @@
+"""Fig 22 of arXiv 2502.08606: the best plans against compute, teacher inference."""
+
+from typing import TYPE_CHECKING
+
+from paper_figs.maps import slices
+from paper_figs.optima import D_S, L_S, L_T, N_T
+from paper_figs.source import Source
+from planner.scenarios import Charges
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(source: Source) -> "Figure":
+    """L_S*, L_T*, D_S*, N_T* against total FLOPs, a line for each student."""
+    return slices(source, Charges(logits=1, pretraining=0), (L_S, L_T, D_S, N_T))

@@ -1,0 +1,16 @@
+"""Fig 25 of arXiv 2502.08606: the best plans against compute, teacher pretraining."""
+
+from typing import TYPE_CHECKING
+
+from paper_figs.maps import slices
+from paper_figs.optima import D_S, D_T, L_S, L_T, N_T
+from paper_figs.source import Source
+from planner.scenarios import Charges
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(source: Source) -> "Figure":
+    """L_S*, L_T*, D_S*, N_T*, D_T* against total FLOPs, a line for each student."""
+    return slices(source, Charges(logits=0, pretraining=1), (L_S, L_T, D_S, N_T, D_T))

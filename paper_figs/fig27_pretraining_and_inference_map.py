@@ -1,0 +1,16 @@
+"""Fig 27 of arXiv 2502.08606: the best plans over compute and student size, teacher pretraining and inference."""
+
+from typing import TYPE_CHECKING
+
+from paper_figs.maps import maps
+from paper_figs.optima import D_S, D_T, L_S, L_T, N_T
+from paper_figs.source import Source
+from planner.scenarios import Charges
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(source: Source) -> "Figure":
+    """Maps of L_S*, L_T*, D_S*, N_T*, D_T* over total FLOPs and N_S."""
+    return maps(source, Charges(logits=1, pretraining=1), (L_S, L_T, D_S, N_T, D_T))
