@@ -22,8 +22,16 @@ class Entry:
     def name(self) -> str:
         return self.module.partition("_")[0]
 
-    def save(self, source: Source, folder: Path) -> list[Path]:
-        """Draw the figure and write it as PNG and PDF, byte for byte the same for the same input."""
+    @property
+    def picture(self) -> str:
+        """The name of its PNG file."""
+        return f"{self.module}.png"
+
+    def save(self, source: Source, folder: Path, *, data: bool = False) -> list[Path]:
+        """Draw the figure and write it as PNG and PDF, byte for byte the same for the same input.
+
+        With `data` the numbers behind it too, as CSV (`paper_figs.data`).
+        """
         import matplotlib as mpl
 
         mpl.use("Agg")
@@ -35,6 +43,10 @@ class Entry:
             figure = importlib.import_module(f"paper_figs.{self.module}").draw(source)
             figure.savefig(paths[0], metadata={"Software": None})
             figure.savefig(paths[1], metadata={"CreationDate": None, "Producer": None, "Creator": None})
+            if data:
+                from paper_figs.data import write
+
+                paths.append(write(figure, folder / f"{self.module}.csv"))
             plt.close(figure)
         return paths
 

@@ -1,20 +1,23 @@
 """`distillaw figures`: draws the papers' figures from a law and, where they show runs, from a run table."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fitting.errors import InputError
+from fitting.errors import Faults, InputError
 from fitting.options import DEFAULT_LAW
 
 
 def figures(
     names: Annotated[
-        list[str] | None, typer.Argument(help="fig01, fig05, fig06, fig08; all that are possible if none.")
+        list[str] | None, typer.Argument(help="Numbers or names: 8, 13a, fig17; all that are possible if none.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every figure that the law and the runs allow.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures (PNG and PDF).")] = None,
+    data: Annotated[bool, typer.Option("--data", help="Beside each picture a CSV of the numbers behind it.")] = False,
     law: Annotated[str, typer.Option("--law", help="A published law's id or a fit's JSON file.")] = DEFAULT_LAW,
     runs: Annotated[
         Path | None, typer.Option("--runs", help="A table of runs, for the figures that show runs.")
@@ -29,13 +32,19 @@ def figures(
     Examples:
       distillaw figures
       distillaw figures fig06 fig08 --out figures
+      distillaw figures 17 --out figures --data
+      distillaw figures --all --out figures
       distillaw figures --law law.json --runs runs.csv --out figures
     """
     from paper_figs.catalogue import CATALOGUE, find
 
+    faults = Faults()
+    if everything and names:
+        faults.add(f"--all draws every figure; leave out either it or {' '.join(names)}")
     if out is None:
-        if names or runs is not None:
-            raise InputError("--out: name the folder that the pictures go to")
+        if names or everything or data or runs is not None:
+            faults.add("--out: name the folder that the pictures go to")
+        faults.raise_if_any()
         if as_json:
             listed = [{"name": entry.name, "about": entry.about, "needs_runs": entry.needs_runs} for entry in CATALOGUE]
             typer.echo(json.dumps({"schema": "distillaw/figure-list/1", "figures": listed}))
@@ -43,22 +52,34 @@ def figures(
         for entry in CATALOGUE:
             typer.echo(f"{entry.name}  {entry.about}{' (needs --runs)' if entry.needs_runs else ''}")
         return
-    chosen = find(names or [], have_runs=runs is not None)
+    chosen = faults.collect(find, names or [], have_runs=runs is not None)
+    faults.raise_if_any()
+    assert chosen is not None
     from fitting.library import load_law
+    from fitting.progress import shown
     from fitting.records import RunTable
     from paper_figs.source import Source
 
     source = Source(load_law(law), None if runs is None else RunTable.read(runs))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out: {out} cannot be a folder for pictures: {error.strerror}") from None
+    _make(out)
     written = []
-    for entry in chosen:
-        typer.echo(f"drawing {entry.name}", err=True)
-        written += entry.save(source, out)
+    with shown(not as_json) as progress:
+        for done, entry in enumerate(chosen):
+            progress("drawing figures", done, len(chosen))
+            written += entry.save(source, out, data=data)
+        progress("drawing figures", len(chosen), len(chosen))
     if as_json:
         typer.echo(json.dumps({"schema": "distillaw/figures/1", "files": [str(path) for path in written]}))
         return
     for path in written:
         typer.echo(path)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder for the pictures, or raise `InputError` before anything is drawn."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: {folder} cannot be a folder for pictures: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--out: {folder} cannot be written to; name another folder")
