@@ -186,15 +186,15 @@ def compare_for(
 
 def _checked(budgets: float | Sequence[float]) -> list[float]:
     faults = Faults()
-    found = [float(C) for C in np.atleast_1d(np.asarray(budgets, dtype=float))]
+    found = list(np.atleast_1d(np.asarray(budgets, dtype=object)))
     if not found:
         faults.add("budgets: there are none")
-    for C in found:
-        faults.collect(Budget, C)
-    if len(set(found)) < len(found):
+    checked = [faults.collect(Budget, C) for C in found]
+    every = [budget.flops for budget in checked if budget is not None]
+    if len(set(every)) < len(every):
         faults.add("budgets: each may be given once")
     faults.raise_if_any()
-    return found
+    return every
 
 
 def _told(rows: list[Plan]) -> str:

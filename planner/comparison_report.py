@@ -8,8 +8,12 @@ from fitting.units import count, flops
 from planner.comparison import Comparison
 from planner.plans import Plan
 from planner.question import Question
-from planner.render import loss
+from planner.render import MET, loss
 from planner.scenarios import SUPERVISED
+
+_WHAT = ("L_T", "N_T", "D_T", "D_S")
+_PARTS = ("student FLOPs", "forwards", "teacher FLOPs")
+"""The headers over `_what` and `_shares`."""
 
 
 def show(found: Comparison, asked: Question) -> None:
@@ -83,16 +87,19 @@ def _spans(won: list[float], budgets: tuple[float, ...]) -> str:
 def _cheapest(found: Comparison) -> str:
     best = min(found.rows, key=lambda row: row.budget)
     assert best.target is not None
-    return (
+    told = (
         f"The {count(found.student)} student reaches {best.target.loss:g} nats/token for the least in scenario "
-        f"{best.scenario}: {flops(best.budget)} FLOPs."
+        f"{best.scenario}: {flops(best.budget)} FLOPs"
     )
+    if best.student.loss < best.target.loss - MET:
+        tokens = count(best.student.D)
+        return f"{told}, on {tokens} tokens, the fewest searched for; it is at {best.student.loss:.3f} then."
+    return f"{told}."
 
 
 def _by_scenario(found: Comparison) -> Table:
     grid = terminal.table(
-        "", "nats/token", "L_T", "N_T", "D_T", "D_S", "student FLOPs", "forwards", "teacher FLOPs", "margin", "verdict",
-        left=("verdict",),
+        "", "nats/token", *_WHAT, *_PARTS, "margin", "verdict", left=("verdict",)
     )  # fmt: skip
     for row in found.rows:
         grid.add_row(row.scenario, loss(row.student.loss, row.student.interval), *_what(row), *_shares(row), *_won(row))
@@ -117,14 +124,12 @@ def _by_budget(found: Comparison) -> Table:
 
 
 def _by_cost(found: Comparison) -> Table:
-    grid = terminal.table(
-        "", "FLOPs", "of supervised", "L_T", "N_T", "D_T", "D_S", "student FLOPs", "forwards", "teacher FLOPs"
-    )
+    grid = terminal.table("", "FLOPs", "of supervised", "nats/token", *_WHAT, *_PARTS)
     for row in found.rows:
         assert row.target is not None
         alone = row.target.supervised_budget
         ratio = "" if alone is None else f"{row.budget / alone:.2g}x"
-        grid.add_row(row.scenario, flops(row.budget), ratio, *_what(row), *_shares(row))
+        grid.add_row(row.scenario, flops(row.budget), ratio, f"{row.student.loss:.3f}", *_what(row), *_shares(row))
     return grid
 
 

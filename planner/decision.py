@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from fitting.units import count, flops
 from planner.allocation import Allocations, given, ideal_loss, near_optimal_loss, near_optimal_size, optimum
 from planner.doubts import doubts
 from planner.plans import NearOptimal, Plan, PlannedTeacher, RunnerUp, Student, Supervised, verdict_of
-from planner.problems import Problems
+from planner.problems import ROUNDING, Problems
 from planner.scenarios import NAMED_TEACHER, SUPERVISED, TEACHER_INFERENCE, Budget, Charges, Limits, Teacher
 
 NEAR_OPTIMAL_NATS = 0.001
@@ -134,7 +135,7 @@ def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: f
     student, budget = float(student), Budget(budget).flops
     level = level_of(law, interval)
     D = _tokens_alone(law, student, budget)
-    if D < law.box_D[0]:
+    if D < law.box_D[0] * (1 - ROUNDING):
         raise Infeasible(_too_small(law, student, budget, ""))
     loss = float(law.supervised.loss(student, D))
     found = Plan(
@@ -169,7 +170,8 @@ def level_of(law: KnownLaw, interval: float | None) -> float | None:
     if interval is not None:
         from fitting.intervals import HIGHEST_LEVEL
 
-        if not 0 < interval <= HIGHEST_LEVEL:
+        level = _number(interval)
+        if not 0 < level <= HIGHEST_LEVEL:
             raise InputError(f"--interval: a level lies between 0 and {HIGHEST_LEVEL}, not {interval!r}")
     if law.fitted is not None and law.fitted.draws is not None:
         return LEVEL if interval is None else interval
@@ -301,8 +303,7 @@ def check_question(
     law: KnownLaw, charges: Charges, student: float, teacher: Teacher | None, limits: Limits | None
 ) -> None:
     faults = Faults()
-    if not (math.isfinite(student) and student > 0):
-        faults.add(f"student: the number of parameters must be positive, not {student!r}")
+    faults.collect(parameters, student)
     if teacher is not None:
         if charges.pretraining:
             faults.add("a teacher that exists is not trained again: pay_pretraining must be 0 for a named teacher")
@@ -313,6 +314,21 @@ def check_question(
         if teacher.loss <= law.supervised.E:
             faults.add(f"--teacher-loss: {below_floor(law, teacher.loss)}")
     faults.raise_if_any()
+
+
+def parameters(student: Any) -> float:
+    """A student's size as a float. Raises `InputError` for what is no number of parameters, of 1 or more."""
+    N = _number(student)
+    if not (math.isfinite(N) and N >= 1):
+        raise InputError(f"student: must be a number of parameters, at least 1, not {student!r}")
+    return N
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def below_floor(law: KnownLaw, loss: float) -> str:

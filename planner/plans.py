@@ -103,11 +103,12 @@ class CoefficientEffect:
     """What 1 % more of one coefficient does to the loss of the plan made anew and to its margin, nats/token.
 
     `turns_at` is the relative change, of at most 20 % either way, at which the margin changes its sign; None if none.
+    The others are None where the budget would just not suffice any more.
     """
 
     coefficient: str
-    loss: float
-    margin: float
+    loss: float | None
+    margin: float | None
     turns_at: float | None
 
 

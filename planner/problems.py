@@ -23,6 +23,9 @@ from planner.scenarios import Charges, Limits
 Floats = NDArray[np.float64]
 Coefficients = TypeVar("Coefficients", SupervisedLaw, DistillationLaw)
 
+ROUNDING = 1e-9
+"""By how much, relatively, a budget may fall short of the fewest tokens: it is a difference of far larger numbers."""
+
 _NEWTON_STEPS = 40
 _CONVERGED = 1e-12
 
@@ -109,6 +112,13 @@ class Problems:
         """Whether the teacher costs the student any tokens."""
         return bool(self.charges.logits or self.charges.pretraining)
 
+    def least_budget(self) -> float:
+        """The FLOPs of the fewest tokens of the first student beside the cheapest teacher of the box."""
+        N_T, D_T, D_S = self.teacher_N[0], self.teacher_D[0], self.box_D[0]
+        student = float(np.ravel(self._student_step)[0])
+        logits = self.charges.logits * float(self.convention.forward(N_T))
+        return D_S * (student + logits) + self.charges.pretraining * float(self.convention.training(N_T, D_T))
+
     def t_range(self) -> tuple[Floats, Floats]:
         """The ends of t = log(L_T - E) that teachers in the box can reach; shape (k,) each."""
         low, high = (
@@ -164,9 +174,9 @@ class Problems:
 
     def student_loss(self, D_S: Floats, L_T: Any) -> Floats:
         """L_S, +inf where the student gets fewer tokens than the box allows."""
-        feasible = D_S >= self.box_D[0]
+        feasible = D_S >= self.box_D[0] * (1 - ROUNDING)
         with np.errstate(under="ignore"):
-            loss = self.distillation.loss(self.N_S, np.where(feasible, D_S, self.box_D[0]), L_T)
+            loss = self.distillation.loss(self.N_S, np.maximum(D_S, self.box_D[0]), L_T)
         return np.where(feasible, loss, np.inf)
 
     def loss(self, t: Floats) -> Floats:

@@ -10,7 +10,7 @@ from fitting.units import count, flops
 from planner.plans import Plan
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
 
-_MET = 1e-6
+MET = 1e-6
 """Nats/token up to which a target is met rather than passed."""
 
 _TURNS = 3
@@ -76,7 +76,7 @@ def _cheapest(result: Plan) -> str:
     assert target is not None
     N = count(result.student.N)
     reached = f"to {target.loss:g} nats/token, on {count(result.student.D)} tokens"
-    if result.student.loss < target.loss - _MET:
+    if result.student.loss < target.loss - MET:
         reached = (
             f"to {result.student.loss:.3f} nats/token, below {target.loss:g} already, on {count(result.student.D)} "
             "tokens, the fewest that the law is searched for"

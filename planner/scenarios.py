@@ -100,6 +100,8 @@ class Teacher:
         for name, flag in (("N", "--teacher"), ("D", "--teacher-tokens")):
             if getattr(self, name) is not None:
                 faults.collect(units.parse, str(getattr(self, name)), flag)
+        if self.by_law and (self.N is None or self.D is None):
+            faults.add("teacher: a cross-entropy by a law needs N and D, which the law made it of")
         faults.raise_if_any()
 
 
@@ -123,8 +125,17 @@ class Limits:
 
 
 def _as_floats(question: Any) -> None:
-    """Make a dataclass' numbers floats, whatever kind of number the caller has: they are written to JSON again."""
+    """Make a dataclass' numbers floats, whatever kind of number the caller has: they are written to JSON again.
+
+    Raises `InputError` for what is no number.
+    """
+    faults = Faults()
     for field in fields(question):
         value = getattr(question, field.name)
-        if value is not None and field.type is not bool:
+        if field.type is bool or (value is None and field.default is None):
+            continue
+        try:
             object.__setattr__(question, field.name, float(value))
+        except (TypeError, ValueError):
+            faults.add(f"{type(question).__name__}: {field.name} must be a number, not {value!r}")
+    faults.raise_if_any()

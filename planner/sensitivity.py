@@ -60,10 +60,12 @@ def _coefficients(
     losses, margins = loss.reshape(shape), (problems.supervised_loss() - loss).reshape(shape)
     middle = STEPS.index(0.0)
     for name, by_step, margin in zip(names, losses, margins, strict=True):
+        around = slice(middle - 1, middle + 2)
+        known = bool(np.isfinite(by_step[around]).all())
         yield CoefficientEffect(
             name,
-            float(by_step[middle + 1] - by_step[middle - 1]) / 2,
-            float(margin[middle + 1] - margin[middle - 1]) / 2,
+            float(by_step[middle + 1] - by_step[middle - 1]) / 2 if known else None,
+            float(margin[middle + 1] - margin[middle - 1]) / 2 if known else None,
             _turn(margin),
         )
 
@@ -91,7 +93,7 @@ def _changed(law: KnownLaw, names: list[str]) -> DistillationLaw:
 def _turn(margins: Floats) -> float | None:
     """The relative change nearest to none at which the margin is 0, between the steps by a straight line."""
     steps = np.array(STEPS)
-    with np.errstate(invalid="ignore"):
-        crossed = np.flatnonzero(margins[:-1] * margins[1:] < 0)
+    known = np.isfinite(margins[:-1]) & np.isfinite(margins[1:])
+    crossed = np.flatnonzero(known & (np.sign(margins[:-1]) * np.sign(margins[1:]) < 0))
     where = [float(steps[i] + (steps[i + 1] - steps[i]) * margins[i] / (margins[i] - margins[i + 1])) for i in crossed]
     return min(where, key=abs, default=None)

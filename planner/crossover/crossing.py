@@ -20,6 +20,7 @@ from fitting.published import PUBLISHED
 from fitting.units import count, flops
 from planner.crossover.partition import Margin, Piece, partition
 from planner.crossover.stretches import Crossover, Shares, Stretch, Winner
+from planner.decision import parameters
 from planner.problems import Problems
 from planner.scenarios import Charges, scenarios
 from planner.search import Floats, minima
@@ -61,9 +62,12 @@ def crossover(
     such budget is left, and with `strict` when the law is asked beyond its runs.
     """
     charges = charges or Charges()
-    student, tolerance = float(student), float(tolerance)
-    budgets = None if budgets is None else (float(budgets[0]), float(budgets[1]))
+    if budgets is not None:
+        if len(budgets) != 2:
+            raise InputError(f"budgets: must be a lowest and a highest, not {budgets!r}")
+        budgets = (float(budgets[0]), float(budgets[1]))
     _check(student, tolerance, budgets)
+    student, tolerance = float(student), float(tolerance)
     law.require_distillation()
     step = float(law.convention.training(student, 1.0))
     possible = (step * law.box_D[0] * (1 + _ROUNDING), step * law.box_D[1] * (1 - _ROUNDING))
@@ -141,8 +145,7 @@ def _margins(problems: Problems) -> Floats:
 
 def _check(student: float, tolerance: float, budgets: Range | None) -> None:
     faults = Faults()
-    if not (math.isfinite(student) and student > 0):
-        faults.add(f"student: the number of parameters must be positive, not {student!r}")
+    faults.collect(parameters, student)
     if not (math.isfinite(tolerance) and tolerance >= 0):
         faults.add(f"tolerance: must be zero or more nats/token, not {tolerance!r}")
     if budgets is not None and not (0 < budgets[0] < budgets[1] < math.inf):

@@ -40,11 +40,13 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Drawn:
-    """Shares of the draws by scenario at some budgets, shape (budgets, 3): distil, supervise, neither."""
+    """By scenario, some logs of budgets, and the shares of the draws there: distil, supervise, neither.
+
+    Shapes (budgets,) and (budgets, 3). Below the first of them no teacher can be paid for, by any draw.
+    """
 
     draws: int
-    log_C: Floats
-    by_scenario: Mapping[str, Floats]
+    by_scenario: Mapping[str, tuple[Floats, Floats]]
 
     @classmethod
     def of(
@@ -59,14 +61,15 @@ class Drawn:
         """Ask every draw of the law's fit which side wins, in every scenario, all over the budgets."""
         law_of_draws = intervals.drawn(law.fitted)
         assert isinstance(law_of_draws, DistillationLaw)  # a law without distillation was refused before
-        low, high = np.log(budgets)
-        log_C = np.linspace(low, high, max(_FEWEST, 1 + int(np.ceil(PER_DECADE * (high - low) / np.log(10)))))
         what, count = "Asking every draw", len(law_of_draws.A)
         total, done = len(scenarios) * count, 0
         progress(what, done, total)
-        found: dict[str, Floats] = {}
+        found: dict[str, tuple[Floats, Floats]] = {}
         for name, charges in scenarios.items():
             problems = Problems.of(law, student, budgets[0], charges, drawn=law_of_draws)
+            # what can be paid for depends on the box, not on the draw: margins are cubics from there on
+            low, high = np.log(min(max(budgets[0], problems.least_budget()), budgets[1])), np.log(budgets[1])
+            log_C = np.linspace(low, high, max(_FEWEST, 1 + int(np.ceil(PER_DECADE * (high - low) / np.log(10)))))
             won = np.zeros((_FINE * (len(log_C) - 1) + 1, 3))
             for start in range(0, count, _AT_ONCE):
                 at = np.arange(start, min(start + _AT_ONCE, count))
@@ -75,19 +78,24 @@ class Drawn:
                 won += np.stack([np.sum(side == which, axis=1) for which in (1, -1, 0)], axis=1)
                 done += len(at)
                 progress(what, done, total)
-            found[name] = won / count
-        return cls(count, np.linspace(low, high, _FINE * (len(log_C) - 1) + 1), found)
+            found[name] = np.linspace(low, high, len(won)), won / count
+        return cls(count, found)
 
     def shares(self, scenario: str, piece: Piece) -> Shares:
         """The shares averaged over the log of the budget within the piece, in straight lines between budgets."""
-        low, high = max(np.log(piece.low), self.log_C[0]), min(np.log(piece.high), self.log_C[-1])
-        inside = self.log_C[(self.log_C > low) & (self.log_C < high)]
-        at = np.concatenate(([low], inside, [high]))
-        mean = [
-            float(np.trapezoid(np.interp(at, self.log_C, column), at) / (high - low))
-            for column in self.by_scenario[scenario].T
-        ]
-        return Shares(*mean)
+        log_C, shares = self.by_scenario[scenario]
+        low, high = np.log(piece.low), min(np.log(piece.high), log_C[-1])
+        affordable = min(max(low, log_C[0]), high)
+        alone = (affordable - low) / (high - low)
+        if affordable >= high:
+            return Shares(0.0, 1.0, 0.0)
+        inside = log_C[(log_C > affordable) & (log_C < high)]
+        at = np.concatenate(([affordable], inside, [high]))
+        distil, supervise, neither = (
+            (1 - alone) * float(np.trapezoid(np.interp(at, log_C, column), at) / (high - affordable))
+            for column in shares.T
+        )
+        return Shares(distil, supervise + alone, neither)
 
 
 def _margins(problems: Problems, budgets: Floats) -> Floats:

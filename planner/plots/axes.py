@@ -22,7 +22,7 @@ _CAPTION_WIDTH = 26
 def powers(value: float) -> str:
     """FLOPs on an axis: 10 to the k, with what it is multiplied by where that is not 1."""
     exponent = int(np.floor(np.log10(value) + 1e-9))
-    factor = f"{value / 10.0**exponent:.3g}"
+    factor = f"{value / 10.0**exponent:.6g}"
     return f"$10^{{{exponent}}}$" if factor == "1" else rf"${factor}\times10^{{{exponent}}}$"
 
 

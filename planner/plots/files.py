@@ -2,12 +2,15 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fitting.errors import InputError
+from fitting.fit import Doubt
+from fitting.terminal import show_doubts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,12 +45,18 @@ def write(draw: Callable[[], "Figure"], path: str | Path) -> None:
     check(path)
     from matplotlib import style
 
-    with style.context(STYLE, after_reset=True), _quiet_fonts():
+    with style.context(STYLE, after_reset=True), _quiet_fonts(), warnings.catch_warnings(record=True) as heard:
+        warnings.filterwarnings("always", message="Glyph .* missing from font")
         figure = draw()
         try:
             figure.savefig(path, format=_suffix(Path(path)), metadata=_UNDATED[_suffix(Path(path))])
         except OSError as error:
             raise InputError(f"--plot: {str(path)!r} cannot be written to: {error.strerror or error}") from None
+    for told in heard:
+        if not str(told.message).startswith("Glyph"):
+            warnings.warn_explicit(told.message, told.category, told.filename, told.lineno)
+    if any(str(told.message).startswith("Glyph") for told in heard):
+        show_doubts([Doubt("font", f"{str(path)!r}: the font has no signs for some names; they are boxes there")])
 
 
 @contextmanager

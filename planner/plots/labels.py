@@ -15,6 +15,9 @@ HALO = [patheffects.withStroke(linewidth=1.6, foreground="white")]
 _LONGEST = 28
 """Characters of a name."""
 
+_MOST = 4
+"""Names of points on each other that are told."""
+
 _SAME = 1e-3
 """Shares of the panel up to which two points are one to the eye."""
 
@@ -22,8 +25,8 @@ _SAME = 1e-3
 def name_points(ax: Axes, points: Floats, names: Sequence[str], lines: Sequence[tuple[Floats, Floats]]) -> None:
     """Write each name beside its point (data coordinates, shape (n, 2)), with a thin line to it where it is not near.
 
-    `lines` are not written over. Points that lie on each other share one text; long names are cut. The figure must be
-    laid out already (`planner.plots.axes.settle`).
+    Points beyond the names have none; they and `lines` are not written over. Points that lie on each other share one
+    text; long names are cut. The figure must be laid out already (`planner.plots.axes.settle`).
     """
     at = ax.transAxes.inverted().transform(ax.transData.transform(points))
     groups: dict[int, list[str]] = {}
@@ -35,7 +38,7 @@ def name_points(ax: Axes, points: Floats, names: Sequence[str], lines: Sequence[
         ax,
         found[:, 0],
         found[:, 1],
-        ["\n".join(told) for told in groups.values()],
+        [_together(told) for told in groups.values()],
         x_scatter=points[:, 0],
         y_scatter=points[:, 1],
         x_lines=[x for x, _ in lines],
@@ -50,6 +53,11 @@ def name_points(ax: Axes, points: Floats, names: Sequence[str], lines: Sequence[
         path_effects=HALO,
         parse_math=False,
     )
+
+
+def _together(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - _MOST} more"] if len(names) > _MOST else []
+    return "\n".join([*names[:_MOST], *more])
 
 
 def _short(name: str) -> str:

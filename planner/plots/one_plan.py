@@ -78,20 +78,22 @@ def tornado(ax: Axes, effects: list[CoefficientEffect]) -> None:
 
     Beside it, in grey, the change of the coefficient at which the margin changes its sign, where 20 % is enough.
     """
-    ordered = sorted(effects, key=lambda effect: abs(effect.margin))
+    ordered = sorted(
+        ((effect.margin, effect) for effect in effects if effect.margin is not None), key=lambda each: abs(each[0])
+    )
     ax.barh(
-        range(len(ordered)), [effect.margin for effect in ordered], height=0.66,
-        color=[GAIN if effect.margin > 0 else LOSS for effect in ordered],
+        range(len(ordered)), [margin for margin, _ in ordered], height=0.66,
+        color=[GAIN if margin > 0 else LOSS for margin, _ in ordered],
     )  # fmt: skip
-    ax.set_yticks(range(len(ordered)), [coefficient(effect.coefficient) for effect in ordered])
+    ax.set_yticks(range(len(ordered)), [coefficient(effect.coefficient) for _, effect in ordered])
     ax.tick_params(axis="y", length=0)
     ax.axvline(0.0, color="black", lw=0.6)
     ax.margins(y=0.02)
-    largest = max(abs(effect.margin) for effect in ordered) or 1e-6
+    largest = max((abs(margin) for margin, _ in ordered), default=0.0) or 1e-6
     ax.set_xlim(-1.12 * largest, 1.12 * largest)
-    for y, effect in enumerate(ordered):
+    for y, (margin, effect) in enumerate(ordered):
         if effect.turns_at is not None:
-            side = -1 if effect.margin > 0 else 1
+            side = -1 if margin > 0 else 1
             ax.annotate(
                 f"{100 * effect.turns_at:+.1f} %".replace("-", "−"), (0, y), xytext=(3 * side, 0),
                 textcoords="offset points", ha="right" if side < 0 else "left", va="center", fontsize=6, color="0.45",

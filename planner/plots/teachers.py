@@ -13,6 +13,9 @@ from planner.plots.palette import GREY
 from planner.teachers.rankings import Outcome, RankedTeacher, Ranking
 
 _SIZE = (5.2, 3.9)
+_NAMED = 12
+"""Candidates for whose names there is room: the best ones."""
+
 _LATE = "#8CA0BC"
 
 
@@ -46,6 +49,8 @@ def draw(ranking: Ranking, law: KnownLaw) -> Figure:
         told.append(f"dotted: from each student to where {count(D_S)} tokens would bring it")
     if ranking.level is not None:
         told.append(f"{ranking.level:.0%} intervals")
+    if len(paid) > _NAMED:
+        told.append(f"named: the {_NAMED} best of {len(paid)}")
     unpaid = [row.name for row in ranking.rows if row.student is None]
     if unpaid:
         told.append(f"forward passes not paid for: {plain(', '.join(unpaid))}")
@@ -55,7 +60,7 @@ def draw(ranking: Ranking, law: KnownLaw) -> Figure:
         lines = [(L_T, L_S), (L_T, L_T), (np.array(shown), np.full(2, ranking.supervised.loss))]
         lines += [(np.array([x, x]), np.array([low, high])) for x, low, high in taken]
         at = np.array([(row.loss, student.loss) for row, student in paid])
-        name_points(ax, at, [row.name for row, _ in paid], lines)
+        name_points(ax, at, [row.name for row, _ in paid[:_NAMED]], lines)
     return figure
 
 

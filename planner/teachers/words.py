@@ -27,7 +27,8 @@ def words_of(row: RankedTeacher, best: RankedTeacher | None, on_same_tokens: flo
         dearer = "its forward passes cost more"
         reasons.append(dearer if reasons or row.loss >= best.loss else f"{dearer} than its quality brings")
     told = "is no better than" if row.tied_with_best else "is worse than"
-    within = ", within the law's error" if row.tied_with_best else ""
+    error = "the law's error" if row.behind_best_interval is None else "the interval of the difference"
+    within = f", within {error}" if row.tied_with_best else ""
     if not reasons:
         return f"The {row.name} teacher serves this student as the {best.name} does ({behind:.4f} nats behind{within})."
     return f"The {row.name} teacher {told} the {best.name}: {', and '.join(reasons)} ({behind:.3f} nats{within})."

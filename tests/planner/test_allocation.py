@@ -13,6 +13,8 @@ from fitting.known import Support
 from fitting.laws import DistillationLaw, SupervisedLaw
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
 from planner import allocation
+from planner.comparison import compare
+from planner.crossover.crossing import crossover
 from planner.decision import plan, plans
 from planner.problems import Problems
 from planner.scenarios import Budget, Charges, Limits, Teacher
@@ -330,6 +332,19 @@ def test_numbers_of_any_kind_are_welcome():
         assert json.dumps(found.to_json()) == json.dumps(plain.to_json())
     with pytest.raises(InputError, match="FLOPs must be a positive number"):
         plans(BUSBRIDGE2025_LAW, [1e22, float("nan")], Charges(1, 1), student=1e9)
+    for ask in (
+        lambda: Budget("x"),
+        lambda: Budget(None),
+        lambda: Budget([1e20]),
+        lambda: Teacher(2.1, by_law=True),
+        lambda: plan(BUSBRIDGE2025_LAW, Budget(1e22), student="1B"),
+        lambda: plan(BUSBRIDGE2025_LAW, Budget(1e22), student=0.5),
+        lambda: plan(BUSBRIDGE2025_LAW, Budget(1e22), student=1e9, interval="0.9x"),
+        lambda: compare(BUSBRIDGE2025_LAW, [[1e20, 1e21]], student=1e9),
+        lambda: crossover(BUSBRIDGE2025_LAW, student=1e9, budgets=(1e20,)),
+    ):
+        with pytest.raises(InputError):
+            ask()
     for wrong in (lambda: Charges(2, -1), lambda: Teacher(float("nan")), lambda: Limits(0), lambda: Teacher(20.0, 1e9)):
         with pytest.raises(InputError):
             wrong()

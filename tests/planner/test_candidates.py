@@ -319,7 +319,7 @@ def test_questions_without_an_answer(drawn):
         rank(MIDDLE, law=HOFFMANN2022_LAW)
     with pytest.raises(InputError, match="not trained again"):
         rank_teachers(LAW, Budget(1e22, 1, 1), student=3e8, candidates=[MIDDLE])
-    with pytest.raises(InputError, match="parameters must be positive"):
+    with pytest.raises(InputError, match="must be a number of parameters"):
         rank(MIDDLE, student=0.0)
     with pytest.raises(Infeasible, match="cannot pay for 1M tokens"):
         rank(MIDDLE, budget=1e10)

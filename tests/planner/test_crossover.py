@@ -22,6 +22,7 @@ from planner.crossover.crossing import crossover, crossover_map, margin_of
 from planner.crossover.draws import _FINE, Drawn, _between, _margins
 from planner.crossover.partition import SHORTEST, partition, sides
 from planner.crossover.report import sentence
+from planner.crossover.stretches import Shares
 from planner.decision import plans
 from planner.plans import Plan
 from planner.problems import Problems
@@ -304,7 +305,7 @@ def test_shares_are_those_of_many_exact_optima(student, tolerance):
             problems = Problems.of(law, student, C, charges, drawn=drawn)
             side = sides(problems.supervised_loss() - minima(problems, *problems.t_range(), points=65).y, tolerance)
             shares.append([np.mean(side == which) for which in (1, -1, 0)])
-        exact = Drawn(40, log_C, {name: np.array(shares)})
+        exact = Drawn(40, {name: (log_C, np.array(shares))})
         for piece in partition(margin_of(law, student, charges), low, high, tolerance):
             pair = (np.array(astuple(x.shares(name, piece))) for x in (found, exact))
             assert next(pair) == pytest.approx(next(pair), abs=0.03)
@@ -312,7 +313,7 @@ def test_shares_are_those_of_many_exact_optima(student, tolerance):
 
 def test_shares_are_averaged_over_the_log_of_the_budget():
     shares = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
-    drawn = Drawn(10, np.log([1e20, 1e21, 1e23]), {"best-case": shares})
+    drawn = Drawn(10, {"best-case": (np.log([1e20, 1e21, 1e23]), shares)})
     ((piece,),) = (partition(lambda C: C, 1e20, 1e23, 0.0),)
     mean = drawn.shares("best-case", piece)
     assert (mean.distil, mean.supervise, mean.neither) == pytest.approx((1 / 6, 1 / 3, 1 / 2))
@@ -481,6 +482,17 @@ def test_bad_arguments_are_refused_together():
     assert [line.partition(":")[0] for line in refused.value.faults] == ["student", "tolerance", "budgets"]
     with pytest.raises(InputError, match="supervised training only"):
         crossover(BESIROGLU2024_LAW, student=1e9)
+
+
+def test_below_what_any_teacher_costs_every_draw_trains_directly(law_with_draws):
+    """The edge of what can be paid for is that of the box: no draw distils on one side, nearly all on the other."""
+    found = crossover(law_with_draws(40, 0.003), student=1e7, budgets=(1e14, 1e17)).scenarios["teacher-inference"]
+    edge = float(LAW.convention.training(1e7, 1e6) + LAW.convention.forward(1e6) * 1e6)
+    assert found[0].winner == "supervise"
+    assert found[0].high == pytest.approx(edge, rel=1e-5)
+    assert found[0].draws == Shares(0.0, 1.0, 0.0)
+    assert found[1].winner == "distil"
+    assert found[1].draws.distil > 0.99
 
 
 def test_a_student_beyond_all_numbers_is_refused(distillaw):

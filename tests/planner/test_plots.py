@@ -485,9 +485,11 @@ def test_candidates_are_tied_to_the_curve_of_the_median(ranking):
 def test_many_names_keep_apart(tmp_path):
     rng = np.random.default_rng(0)
     found = [Candidate(f"candidate-{i:02}", float(x), 7e9) for i, x in enumerate(rng.uniform(1.9, 2.2, 14))]
-    figure = drawn_in_style(teachers.draw, rank_teachers(LAW, Budget(1e22), student=3e9, candidates=found), LAW)
+    ranked = rank_teachers(LAW, Budget(1e22), student=3e9, candidates=found)
+    figure = drawn_in_style(teachers.draw, ranked, LAW)
     told = [name for text in figure.axes[0].texts for name in text.get_text().split("\n")]
-    assert sorted(told) == [one.name for one in found]
+    assert sorted(told) == sorted(row.name for row in ranked.rows[:12])
+    assert "named: the 12 best of 14" in figure.get_supxlabel()
     assert apart(boxes(figure))
     assert inside(figure)
 
@@ -497,7 +499,7 @@ def test_equal_candidates_share_a_label(drawn, tmp_path):
     for law in (LAW, drawn):
         ranked = rank_teachers(law, Budget(1e21), student=1e9, candidates=found)
         figure = drawn_in_style(teachers.draw, ranked, law)
-        assert [text.get_text() for text in figure.axes[0].texts] == ["\n".join(f"n{i} $x" for i in range(6))]
+        assert [text.get_text() for text in figure.axes[0].texts] == ["n0 $x\nn1 $x\nn2 $x\nn3 $x\nand 2 more"]
     plots.candidates(rank_teachers(LAW, Budget(1e21), student=1e9, candidates=found[:1]), LAW, tmp_path / "one.svg")
 
 

@@ -1,12 +1,15 @@
 """What would change a plan, against planning anew with a changed law."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from fitting.errors import Infeasible
 from fitting.published import BUSBRIDGE2025_LAW as LAW
 from planner.decision import plan
-from planner.scenarios import Budget, Teacher
+from planner.problems import Problems
+from planner.scenarios import Budget, Charges, Teacher
 
 
 def changed(name, factor):
@@ -52,6 +55,17 @@ def test_budgets_doubled_and_halved():
         assert effect.loss == pytest.approx(other.student.loss, rel=1e-10)
         assert effect.margin == pytest.approx(other.margin, abs=1e-9)
         assert effect.verdict == other.verdict
+
+
+@pytest.mark.parametrize("deltas", [(0, 0), (1, 0), (0, 1), (1, 1), (0.3, 0.7)])
+@pytest.mark.parametrize("N_S", [3e8, 1e9, 1.1e10])
+def test_at_the_least_budget_there_is_a_plan_and_no_nan(N_S, deltas):
+    least = Problems.of(LAW, N_S, 1.0, Charges(*deltas)).least_budget()
+    found = plan(LAW, Budget(least * (1 + 1e-12), *deltas), student=N_S)
+    json.dumps(found.to_json(), allow_nan=False)
+    assert found.student.D == pytest.approx(1e6, rel=1e-6)
+    with pytest.raises(Infeasible):
+        plan(LAW, Budget(least * (1 - 1e-6), *deltas), student=N_S)
 
 
 def test_half_of_too_little_is_nothing():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fitting.errors import Infeasible, InputError
 from fitting.published import BUSBRIDGE2025_LAW as LAW
+from planner.comparison import compare_for
 from planner.decision import plan
 from planner.scenarios import Budget, Charges, Limits, Teacher
 from planner.target import plan_for
@@ -45,6 +46,19 @@ def test_a_named_teacher_has_a_target_too():
 def test_what_would_help_is_said_of_limits_too():
     with pytest.raises(Infeasible, match="raise --target-loss, --max-teacher or"):
         plan_for(LAW, 2.2, Charges(1, 0), student=1e9, limits=Limits(1e6, 1e6))
+
+
+@pytest.mark.parametrize("N_S", [1.23e8, 3.32e8, 6.4e8, 2.94e9, *np.geomspace(1.1e8, 4.7e10, 20)])
+def test_a_target_that_the_fewest_tokens_pass_has_plans_for_every_size(N_S):
+    found = compare_for(LAW, 10.0, student=N_S)
+    assert len(found.rows) == 5
+    assert all(row.student.loss < 10 for row in found.rows)
+
+
+def test_targets_that_are_passed_are_told_so_side_by_side(distillaw):
+    answer = distillaw("plan", "compare", "--student", "1B", "--target-loss", "6").out
+    assert "on 1M tokens, the fewest searched for; it is at 2.715 then." in answer
+    assert "nats/token" in answer.splitlines()[2]
 
 
 def test_a_target_that_the_fewest_tokens_pass_is_told_so(distillaw):
