@@ -52,7 +52,8 @@ class Entry:
 
 
 CATALOGUE = (
-    Entry("fig01_student_against_teacher", "student cross-entropy against its teacher's, by tokens", needs_runs=True),
+    Entry("fig01_student_against_teacher", "student cross-entropy against its teacher's, by tokens", needs_runs=False),
+    Entry("fig04_students_of_compute_optimal_teachers", "students of teachers of growing size", needs_runs=False),
     Entry("fig05_predicted_against_observed", "what the law predicts against what was observed", needs_runs=True),
     Entry("fig06_distilled_minus_supervised", "where a teacher helps, over student tokens and size", needs_runs=False),
     Entry(
@@ -64,6 +65,7 @@ CATALOGUE = (
     Entry(
         "fig09_allocation_by_compute", "what the best plan makes of a budget that pays for everything", needs_runs=False
     ),
+    Entry("fig10_kernel_regression", "a better teacher can make a worse student: a toy", needs_runs=False),
     Entry("fig13a_gain_by_teacher_tokens", "which teachers help, over their tokens and size", needs_runs=False),
     Entry("fig13b_gain_by_teacher_compute", "which teachers help, over their compute and size", needs_runs=False),
     Entry(
@@ -112,6 +114,7 @@ CATALOGUE = (
     Entry("fig33_compute_ratio", "compute that distilling takes beside training directly", needs_runs=False),
     Entry("fig34_data_ratio", "tokens that distilling takes beside training directly", needs_runs=False),
     Entry("fig40_infinite_data", "distilled and supervised with unlimited data", needs_runs=False),
+    Entry("fig41_weak_and_strong_teachers", "a strong teacher of a small student, and the reverse", needs_runs=False),
 )
 
 

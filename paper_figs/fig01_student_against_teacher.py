@@ -1,48 +1,76 @@
-"""The form of Fig 1 of arXiv 2502.08606, from your own runs: student cross-entropy against its teacher's, by tokens."""
+"""Fig 1 of arXiv 2502.08606: student cross-entropy against its teacher's, by tokens; the law, and runs if there are."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fitting.units import count
-from paper_figs.axes import sequence
-from paper_figs.source import Source
+from paper_figs.axes import Floats, sequence
+from paper_figs.source import Source, spaced
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+PAPER_STUDENTS = (143e6, 198e6, 546e6, 975e6, 1.82e9, 4.82e9, 7.75e9)
+PAPER_TOKENS = tuple(4e9 * 2**i for i in range(8))
+PAPER_TEACHERS = (1.8, 2.8)
+
+
 def draw(source: Source) -> "Figure":
-    """Runs (points) and the law (lines), both in nats/token; a panel for each student size, a colour for each D_S."""
+    """Runs (points) and the law (lines), both in nats/token; a panel for each student size, a colour for each D_S.
+
+    Without runs the law's lines alone: the paper's students and tokens, or some from among a fit's runs.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
 
     law = source.law.require_distillation()
-    runs = source.require_runs("fig01").distillation()
-    N, D, L_T, loss = (runs.column(name) for name in ("N", "D", "teacher_loss", "loss"))
-    sizes, tokens = np.unique(N), np.unique(D)
+    N, D, L_T, loss = _points(source)
+    sizes, tokens, ends = _shown(source) if source.runs is None else (np.unique(N), np.unique(D), L_T)
     colours = dict(zip(tokens, sequence(len(tokens)), strict=True))
+    rows = 1 if len(sizes) <= 5 else 2
+    columns = -(-len(sizes) // rows)
     fig, panels = plt.subplots(
-        1, len(sizes), figsize=(1.2 + 2.0 * len(sizes), 2.8), sharex=True, sharey=True, squeeze=False
+        rows, columns, figsize=(1.2 + 2.0 * columns, 0.8 + 2.0 * rows), sharex=True, sharey=True, squeeze=False
     )
-    pad = 0.08 * (L_T.max() - L_T.min())
-    x = np.linspace(L_T.min() - pad, L_T.max() + pad, 200)
-    for ax, N_S in zip(panels[0], sizes, strict=True):
+    pad = 0.08 * (np.max(ends) - np.min(ends))
+    x = np.linspace(np.min(ends) - pad, np.max(ends) + pad, 200)
+    for ax, N_S in zip(panels.flat, sizes, strict=False):
         ax.plot(x, x, color="0.6", lw=0.8, ls=":")
         for D_S in tokens:
             at = (N_S == N) & (D_S == D)
-            if not at.any():
+            if source.runs is not None and not at.any():
                 continue
             ax.plot(x, law.loss(N_S, D_S, x), color=colours[D_S])
-            ax.plot(L_T[at], loss[at], "o", color=colours[D_S], mec="white", mew=0.4)
+            if at.any():
+                ax.plot(L_T[at], loss[at], "o", color=colours[D_S], mec="white", mew=0.4)
         ax.set_title(f"{count(N_S)} student")
-        ax.set_xlabel("teacher cross-entropy\n(nats/token)")
-    span = 0.08 * (loss.max() - loss.min())
-    panels[0, 0].set(
-        ylim=(min(loss.min(), L_T.min()) - span, loss.max() + span), ylabel="student cross-entropy (nats/token)"
-    )
-    last = panels[0, -1]
-    handles = [Line2D([], [], color=colours[D_S], marker="o", label=f"{count(D_S)} tokens") for D_S in tokens[::-1]]
+    for ax in panels.flat[len(sizes) :]:
+        ax.set_axis_off()
+    fig.supxlabel("teacher cross-entropy (nats/token)")
+    fig.supylabel("student cross-entropy (nats/token)")
+    if source.runs is not None:
+        span = 0.08 * (loss.max() - loss.min())
+        panels[0, 0].set_ylim(min(loss.min(), L_T.min()) - span, loss.max() + span)
+    dot = None if source.runs is None else "o"
+    handles = [Line2D([], [], color=colours[D_S], marker=dot, label=f"{count(D_S)} tokens") for D_S in tokens[::-1]]
     handles.append(Line2D([], [], color="0.6", ls=":", label="student = teacher"))
-    last.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    fig.legend(handles=handles, loc="outside right center")
     return fig
+
+
+def _points(source: Source) -> list[Floats]:
+    """N, D, teacher's loss and loss of the distilled runs; nothing without runs."""
+    if source.runs is None:
+        return [np.empty(0)] * 4
+    runs = source.require_runs("fig01").distillation()
+    return [runs.column(name) for name in ("N", "D", "teacher_loss", "loss")]
+
+
+def _shown(source: Source) -> tuple[Floats, Floats, Floats]:
+    """Students, tokens and the ends of the teachers' losses to draw without runs."""
+    known = source.law.support
+    if source.law.published or known.N_S is None or known.D_S is None or known.L_T is None:
+        return np.array(PAPER_STUDENTS), np.array(PAPER_TOKENS), np.array(PAPER_TEACHERS)
+    return spaced(known.N_S, 4), spaced(known.D_S, 6), np.array(known.L_T)

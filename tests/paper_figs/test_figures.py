@@ -125,8 +125,8 @@ def test_a_fitted_laws_figures_span_its_runs(tmp_path):
     ("arguments", "words"),
     [
         (["figo06", "--out", "x"], "did you mean fig06"),
-        (["fig2", "--out", "x"], "known: fig01, fig05, fig06, fig07, fig08"),
-        (["fig01", "--out", "x"], "--runs"),
+        (["fig2", "--out", "x"], "known: fig01, fig04, fig05, fig06, fig07, fig08"),
+        (["fig05", "--out", "x"], "--runs"),
         (["fig06"], "--out"),
         (["--law", "hoffmann2022", "fig06", "--out", "x"], "supervised training only"),
     ],

@@ -1,0 +1,43 @@
+"""Fig 4 of arXiv 2502.08606, the law's curves: students of teachers of growing size, at fixed tokens per parameter."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitting.units import count
+from paper_figs.axes import log_axis, sequence
+from paper_figs.source import Source, spaced
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAPER_STUDENTS = (143e6, 198e6)
+STUDENT_TOKENS_PER_PARAMETER = (20, 40, 80, 160, 320)
+PAPER_TEACHERS = (143e6, 12.61e9)
+TEACHER_TOKENS_PER_PARAMETER = 20
+
+
+def draw(source: Source) -> "Figure":
+    """L_S (nats/token) against N_T for teachers at 20 tokens per parameter; a panel a student, a line for each M_S."""
+    import matplotlib.pyplot as plt
+
+    law = source.law.require_distillation()
+    within = source.law.support.N_S
+    students = PAPER_STUDENTS if source.law.published or within is None else tuple(spaced(within, 4)[1:3])
+    N_T = spaced(source.span("N_T", PAPER_TEACHERS, beyond=1.0), 121)
+    L_T = law.supervised.loss(N_T, TEACHER_TOKENS_PER_PARAMETER * N_T)
+    fig, panels = plt.subplots(1, 2, figsize=(6.0, 2.6), sharex=True, sharey=True)
+    for ax, N_S in zip(panels, students, strict=True):
+        colours = sequence(len(STUDENT_TOKENS_PER_PARAMETER))
+        for M_S, colour in zip(STUDENT_TOKENS_PER_PARAMETER, colours, strict=True):
+            loss = law.loss(N_S, M_S * N_S, L_T)
+            ax.plot(N_T, loss, color=colour, label=f"$M_S$ = {M_S}")
+            best = int(np.argmin(loss))
+            if 0 < best < len(loss) - 1:
+                ax.plot(N_T[best], loss[best], "o", color=colour, ms=3)
+        ax.set_title(f"{count(float(N_S))} student")
+        log_axis(ax, "x", "")
+    panels[0].set_ylabel("student cross-entropy (nats/token)")
+    fig.supxlabel("teacher parameters $N_T$, at 20 tokens per parameter")
+    panels[1].legend(title="tokens per parameter", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return fig
