@@ -15,9 +15,14 @@ def figures(
     names: Annotated[
         list[str] | None, typer.Argument(help="Numbers or names: 8, 13a, fig17; all that are possible if none.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every figure that the law and the runs allow.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every figure that the law and the runs allow, and --gallery.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures (PNG and PDF).")] = None,
     data: Annotated[bool, typer.Option("--data", help="Beside each picture a CSV of the numbers behind it.")] = False,
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="One offline page, gallery.html: the pictures beside the paper's claims.")
+    ] = False,
     law: Annotated[str, typer.Option("--law", help="A published law's id or a fit's JSON file.")] = DEFAULT_LAW,
     runs: Annotated[
         Path | None, typer.Option("--runs", help="A table of runs, for the figures that show runs.")
@@ -42,7 +47,7 @@ def figures(
     if everything and names:
         faults.add(f"--all draws every figure; leave out either it or {' '.join(names)}")
     if out is None:
-        if names or everything or data or runs is not None:
+        if names or everything or data or gallery or runs is not None:
             faults.add("--out: name the folder that the pictures go to")
         faults.raise_if_any()
         if as_json:
@@ -68,6 +73,10 @@ def figures(
             progress("drawing figures", done, len(chosen))
             written += entry.save(source, out, data=data)
         progress("drawing figures", len(chosen), len(chosen))
+        if gallery or everything:
+            from paper_figs.gallery import write
+
+            written.append(write(chosen, source.law, out, data=data, progress=progress))
     if as_json:
         typer.echo(json.dumps({"schema": "distillaw/figures/1", "files": [str(path) for path in written]}))
         return

@@ -1,0 +1,184 @@
+"""The gallery: one offline page with every picture beside what the paper says of it and what the laws say."""
+
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from fitting.known import KnownLaw
+from fitting.progress import Progress, silent
+from fitting.published import PUBLISHED
+from fitting.units import count
+from paper_figs.catalogue import Entry
+from paper_figs.claim import Claim, Verdict
+
+NAME = "gallery.html"
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --page: #ffffff; --soft: #57606a; --line: #d0d7de;
+  --agrees: #116329; --differs: #a40e26; --unknown: #6e5500; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --page: #0d1117; --soft: #9198a1; --line: #3d444d;
+  --agrees: #56d364; --differs: #ff7b72; --unknown: #e3b341; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem; max-width: 72rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--ink);
+  background: var(--page); overflow-wrap: anywhere; }
+a { color: inherit; }
+nav a { margin-right: .7em; }
+section { margin: 2.5rem 0; border-top: 1px solid var(--line); }
+img { display: block; max-width: 100%; height: auto; padding: .5rem; background: #ffffff; border-radius: 4px; }
+table { width: 100%; margin-top: 1rem; border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+small { display: block; color: var(--soft); }
+.agrees, .differs, .unknown { font-weight: 600; white-space: nowrap; }
+.agrees { color: var(--agrees); } .differs { color: var(--differs); } .unknown { color: var(--unknown); }
+@media (max-width: 45rem) {
+  thead { display: none; }
+  tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+  td { display: block; padding: .1rem 0; border: 0; }
+  td[data-of]::before { content: attr(data-of) ": "; color: var(--soft); }
+}
+"""
+
+_CLASSES: dict[Verdict, str] = {"agrees": "agrees", "differs": "differs", "cannot tell": "unknown"}
+
+_NO_CLAIMS = (
+    "The claims of arXiv 2502.08606 are about the law of its own runs, not about this one, so none is held against it "
+    "here."
+)
+_HOW_TO_READ = (
+    "Beside each picture stands what arXiv 2502.08606 says of its figure, in its numbers where it has any, and what "
+    "the law gives for the same. Each verdict is computed, by the rule under the claim; a rule for words without a "
+    "number is our reading of them."
+)
+
+Measured = dict[str, tuple[float, ...]]
+"""For each law by its id what the claims come to, in their order."""
+
+
+def write(
+    entries: Sequence[Entry], law: KnownLaw, folder: Path, *, data: bool = False, progress: Progress = silent
+) -> Path:
+    """Write the page for figures that lie in a folder already, with their `data` if they have it; returns its path.
+
+    The paper's claims are about the paper's law: they are measured on a published law and on its second opinion, and
+    left out for a fitted one. The same figures and laws give the same bytes.
+    """
+    laws, claims = held_against(law), []
+    if laws:
+        from paper_figs.claims import CLAIMS
+
+        drawn = {entry.name for entry in entries}
+        claims = [claim for claim in CLAIMS if drawn & set(claim.figures)]
+    found: Measured = {known.id: () for known in laws}
+    for done, claim in enumerate(claims):
+        progress("measuring claims", done, len(claims))
+        for known in laws:
+            found[known.id] += (claim.value(known),)
+    if claims:
+        progress("measuring claims", len(claims), len(claims))
+    path = folder / NAME
+    path.write_text(page(entries, law, laws, claims, found, data=data), encoding="utf-8", newline="\n")
+    return path
+
+
+def held_against(law: KnownLaw) -> tuple[KnownLaw, ...]:
+    """The laws that the paper's claims are measured on: a published one and its second opinion, none for a fit."""
+    if not law.published or law.distillation is None:
+        return ()
+    second = law.second_opinion
+    return (law,) if second is None else (law, PUBLISHED[second.law_id])
+
+
+def page(
+    entries: Sequence[Entry],
+    law: KnownLaw,
+    laws: Sequence[KnownLaw],
+    claims: Sequence[Claim],
+    found: Measured,
+    *,
+    data: bool,
+) -> str:
+    """The page as text: what it is drawn from, how the verdicts fall, a section for each figure."""
+    body = ["<h1>Figures of a distillation scaling law</h1>", *_opening(law, laws, claims, found)]
+    body.append("<nav>" + "\n".join(f'<a href="#{e.name}">{escape(e.name)}</a>' for e in entries) + "</nav>")
+    for entry in entries:
+        about = [i for i, claim in enumerate(claims) if entry.name in claim.figures]
+        body += _section(entry, laws, [(claims[i], {k: v[i] for k, v in found.items()}) for i in about], data=data)
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(f'Figures by law {law.id}')}</title>",
+            f"<style>{_STYLE}</style>",
+            "</head>",
+            "<body>",
+            *body,
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+def _opening(law: KnownLaw, laws: Sequence[KnownLaw], claims: Sequence[Claim], found: Measured) -> list[str]:
+    drawn = f"<p>Drawn from law <b>{escape(law.id)}</b> ({escape(law.source)}).</p>"
+    if not laws:
+        return [drawn, f"<p>{_NO_CLAIMS}</p>"]
+    lines = [drawn, f"<p>{_HOW_TO_READ}</p>"]
+    if law.second_opinion is not None:
+        other, few = laws[1], count(law.second_opinion.below_D_S)
+        lines.append(
+            f"<p>Beside it stands law <b>{escape(other.id)}</b> ({escape(other.source)}), for students on fewer than "
+            f"{few} tokens: {escape(law.second_opinion.why)}. {escape(' '.join(other.notes))}</p>"
+        )
+    lines.append("<ul>")
+    for known in laws:
+        falls = Counter(claim.verdict(value) for claim, value in zip(claims, found[known.id], strict=True))
+        said = ", ".join(f'<span class="{_CLASSES[each]}">{each}</span> {falls[each]}' for each in _CLASSES)
+        lines.append(f"<li>{escape(known.id)}, {len(claims)} claims: {said}</li>")
+    return [*lines, "</ul>"]
+
+
+def _section(
+    entry: Entry, laws: Sequence[KnownLaw], claims: Sequence[tuple[Claim, dict[str, float]]], *, data: bool
+) -> list[str]:
+    words, picture = escape(f"{entry.name}: {entry.about}"), escape(entry.picture)
+    files = [("PDF", entry.picture.replace(".png", ".pdf"))]
+    if data:
+        files.append(("numbers", entry.picture.replace(".png", ".csv")))
+    links = ", ".join(f'<a href="{escape(name)}">{kind}</a>' for kind, name in files)
+    lines = [
+        f'<section id="{escape(entry.name)}">',
+        f"<h2>{words}</h2>",
+        f'<a href="{picture}"><img src="{picture}" alt="{words}" loading="lazy"></a>',
+        f"<p>{links}</p>",
+    ]
+    if claims:
+        heads = ["claim", "paper", *(known.id for known in laws)]
+        lines += [
+            "<table>",
+            "<thead><tr>" + "".join(f"<th>{escape(h)}</th>" for h in heads) + "</tr></thead>",
+            "<tbody>",
+        ]
+        lines += [_row(claim, values) for claim, values in claims]
+        lines += ["</tbody>", "</table>"]
+    elif laws:
+        lines.append("<p>No statement of the paper about this figure is measured here.</p>")
+    return [*lines, "</section>"]
+
+
+def _row(claim: Claim, values: dict[str, float]) -> str:
+    cells = [
+        f"<td>{escape(claim.says)}<small>Measured: {escape(claim.measured)}; {escape(claim.rule)}.</small></td>",
+        f'<td data-of="paper">{escape(claim.paper)}<small>{escape(claim.source)}</small></td>',
+    ]
+    for name, value in values.items():
+        verdict = claim.verdict(value)
+        ours = "none" if value != value else claim.write(value)
+        cells.append(
+            f'<td data-of="{escape(name)}">{escape(ours)} <span class="{_CLASSES[verdict]}">{verdict}</span></td>'
+        )
+    return "<tr>" + "".join(cells) + "</tr>"
