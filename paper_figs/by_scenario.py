@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fitting.units import count
 from paper_figs.axes import log_axis
 from paper_figs.optima import Quantity, budgets_of, optima, students_of, supervised
@@ -18,9 +16,7 @@ COMPUTE = "total compute (FLOPs)"
 _BUDGETS = 61
 
 
-def curves(
-    source: Source, quantity: Quantity, *, alone: str | None = None, open_tokens: bool = False, students: int = 8
-) -> "Figure":
+def curves(source: Source, quantity: Quantity, *, alone: str | None = None, open_tokens: bool = False) -> "Figure":
     """Draw `quantity`; `alone` is "loss" or "tokens" of training directly, drawn beside it.
 
     With `open_tokens` the scenario whose teacher's tokens cost nothing, and are unbounded, has no line.
@@ -29,7 +25,7 @@ def curves(
 
     law = source.law
     law.require_distillation()
-    sizes, budgets = students_of(source)[:: 8 // students], budgets_of(source, _BUDGETS)
+    sizes, budgets = students_of(source), budgets_of(source, _BUDGETS)
     found = {
         name: quantity.of(optima(law, sizes, budgets, charges))
         for name, charges in scenarios().items()
@@ -37,9 +33,7 @@ def curves(
     }
     if alone is not None:
         found[SUPERVISED] = supervised(law, sizes, budgets)[1 if alone == "loss" else 0]
-    rows = max(1, students // 4)
-    fig, panels = plt.subplots(rows, 4, figsize=(7.0, 1.9 * rows + 0.7), sharex=True, sharey=quantity.counted)
-    panels = np.atleast_2d(panels)
+    fig, panels = plt.subplots(2, 4, figsize=(7.0, 4.5), sharex=True, sharey=quantity.counted)
     for i, (ax, N_S) in enumerate(zip(panels.flat, sizes, strict=True)):
         lines = [
             line

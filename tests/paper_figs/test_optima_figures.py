@@ -50,8 +50,8 @@ def test_every_figure_of_coefficients_can_be_drawn(entry, source):
     for ax in figure.axes:
         for line in ax.get_lines():
             x, y = (np.asarray(values, dtype=float) for values in line.get_data())
-            assert np.isfinite(x).all() or not line.get_label().startswith("_")
-            assert not np.isnan(y).all()
+            assert np.isfinite(x).all()
+            assert np.isfinite(y).any()
 
 
 @pytest.mark.parametrize(("name", "charges"), scenarios().items())
@@ -96,12 +96,13 @@ def test_fig31_leaves_out_tokens_that_cost_nothing():
 
 
 def test_shares_fill_the_budget():
-    """Where everything is paid the stack reaches 100 % at every budget."""
+    """The stack of what is paid for reaches 100 % at every budget."""
     for name, parts in (("fig23", 2), ("fig26", 2), ("fig29", 3)):
         for ax in draw(name).axes:
             assert len(ax.collections) == parts
-            tops = ax.collections[-1].get_paths()[0].vertices[:, 1]
-            assert tops.max() == pytest.approx(100, abs=1e-6)
+            x, y = ax.collections[-1].get_paths()[0].vertices.T
+            tops = [y[x == at].max() for at in np.unique(x)]
+            assert tops == pytest.approx([100] * len(tops), abs=1e-6)
 
 
 def test_fig33_is_the_ratio_of_least_budgets():
