@@ -1,0 +1,74 @@
+"""What a teacher says of a batch, in the forms that a student can learn from.
+
+Positions are the flattened tokens of a batch, n of them, over a vocabulary of V. `Full` and `Mixture` can say
+log-probabilities of any slice of positions, so that no (n, V) tensor need ever be alive; `TopK` and `Sampled` are what
+a cache keeps. Temperatures: the first two take one when asked, the last two were made at one, and must be used at it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Dense(Protocol):
+    """A target that knows the whole vocabulary."""
+
+    def log_probabilities(self, part: slice, tau: float) -> Tensor:
+        """log softmax(z/τ) of the positions in `part`, float32 (positions, V); the caller may overwrite it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Full:
+    """A teacher's final hidden states (n, d) and its head (V, d); its logits are their product."""
+
+    hidden: Tensor
+    head: Tensor
+
+    def log_probabilities(self, part: slice, tau: float) -> Tensor:
+        logits = F.linear(self.hidden[part], self.head).float()
+        return logits.div_(tau).log_softmax(-1)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The mean of several teachers' probabilities, each at the temperature asked for."""
+
+    members: tuple[Dense, ...]
+
+    def log_probabilities(self, part: slice, tau: float) -> Tensor:
+        first, *others = self.members
+        total = first.log_probabilities(part, tau)
+        for member in others:
+            total = torch.logaddexp(total, member.log_probabilities(part, tau))
+        return total.sub_(torch.tensor(float(len(self.members))).log().item())
+
+
+@dataclass(frozen=True)
+class TopK:
+    """The k likeliest tokens (n, k) of each position and their log-probabilities (n, k), float32.
+
+    The mass that they leave is one bucket for all other tokens, of the teacher and of the student: truncating and
+    renormalising instead would teach over-confidence.
+    """
+
+    tokens: Tensor
+    log_probabilities: Tensor
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Tokens (n, s) drawn from the teacher at each position and their weights (n, s), which add up to 1.
+
+    Weights are counts over the number of draws; places that were not needed have weight 0. The expectation of the
+    forward objective and of its gradient is that of the full distribution (arXiv 2503.16870).
+    """
+
+    tokens: Tensor
+    weights: Tensor
+
+
+Target = Full | Mixture | TopK | Sampled
