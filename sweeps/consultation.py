@@ -1,8 +1,8 @@
 """How and when a student consults its teachers: everything about distillation but the teachers themselves.
 
-Eq 7 of arXiv 2502.08606 gives λ and τ. The windows, strides and fractions are our reading of "two strategies that reduce
-the overhead of KD by 80-90 %" (arXiv 2303.06480, whose text names them nowhere that we could read); one teacher of a
-pool drawn per step is arXiv 2211.00683's.
+Eq 7 of arXiv 2502.08606 gives λ and τ. Windows, strides and fractions are our reading of the two strategies that cut
+the overhead of distillation by 80-90 % (abstract of arXiv 2303.06480; its text was not at hand). Drawing one teacher of
+a pool at each step is arXiv 2211.00683's.
 """
 
 from dataclasses import dataclass
@@ -62,4 +62,5 @@ def _schedule(asked: Consultation, steps: int, teachers: int, seed: int) -> "NDA
     if teachers == 1 or asked.pool == "average":
         return np.repeat(consults[:, None], teachers, axis=1)
     drawn = (np.random.default_rng((seed, 1)).random(steps) * teachers).astype(int)
-    return consults[:, None] & (drawn[:, None] == np.arange(teachers))
+    chosen: NDArray[np.bool_] = consults[:, None] & (drawn[:, None] == np.arange(teachers))
+    return chosen
