@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fitting.errors import InputError
+from sweeps.mapping.cli import mapping
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -138,6 +139,9 @@ def collect(
     if missing:
         typer.echo(f"warning: {missing} of {cells} cells are not finished and not in the table", err=True)
     typer.echo(f"Next: distillaw fit {out} --form distillation --out law.json")
+
+
+app.command()(mapping)
 
 
 def _dry_run(asked: Any, corpus: dict[str, Any], out: Path, workers: int, as_json: bool) -> None:

@@ -1,0 +1,31 @@
+"""How much of the mapping problem is trained: as much as App C.2 of arXiv 2502.08606, or what takes minutes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Widths of hidden layers, steps of 512 samples, and how many trials of each network.
+
+    A network whose steps are not given sees `samples_per_parameter` samples for each parameter, in `least_steps` steps
+    at least. The teachers of Fig 12 are `longest_width` wide and take `teacher_steps`.
+    """
+
+    name: str
+    trials: int
+    student_widths: tuple[int, ...]
+    teacher_widths: tuple[int, ...]
+    longest_width: int
+    teacher_steps: tuple[int, ...]
+    samples_per_parameter: int = 20
+    least_steps: int = 500
+
+
+SCALES = {
+    scale.name: scale
+    for scale in (
+        Scale("paper", 4, (128, 256, 362), (128, 181, 256, 362, 512), 512, tuple(2**k for k in range(6, 15))),
+        Scale("minutes", 4, (128, 256), (128, 181, 256, 362), 256, tuple(2**k for k in range(6, 13))),
+    )
+}
+"""`paper`: widths 128 to 512 and steps 64 to 16384 as printed; the widths between are ours. `minutes`: smaller."""
