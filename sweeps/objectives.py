@@ -3,10 +3,11 @@
 Eq 7 of "Distillation Scaling Laws" (arXiv 2502.08606): (1 - λ) L_NTP + λ L_KD + λ_Z L_Z, with L_NTP the
 cross-entropy of the data, L_KD = -τ² Σ softmax(z_T/τ) log softmax(z_S/τ), the forward direction as soft
 cross-entropy, and L_Z = logsumexp(z_S)². All in nats per token. Eq 7's L_KD keeps the teacher's entropy, so at
-λ > 0 its value is no cross-entropy of the data; `Loss.cross_entropy` is.
+λ > 0 its value is no cross-entropy of the data; `Loss.cross_entropy` is. The reverse direction is
+τ² KL(softmax(z_S/τ) || softmax(z_T/τ)). τ² keeps the gradient's size as τ grows, and stands here once.
 
 Logits and probabilities exist for one chunk at a time: the gradients are computed in the forward pass, chunk by
-chunk, and `backward` only scales them.
+chunk (`divergences`), and `backward` only scales them, in place and so only once.
 """
 
 from dataclasses import dataclass
@@ -17,18 +18,29 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from sweeps import divergences
+from sweeps.consultation import Direction
+from sweeps.divergences import Slope, Terms
+from sweeps.targets import Sampled, Target, TopK, product_dtype, raised
+
 CHUNK_ELEMENTS = 2**24
 """Logits alive at a time unless the caller says otherwise: 64 MiB of float32 in each intermediate."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Means over tokens, in nats: `objective` is Eq 7 and differentiable, the rest is for the journal."""
+    """Means over tokens, in nats: `objective` is Eq 7 and differentiable, the rest is for the journal.
+
+    `distillation` is what λ multiplies, τ² included. `kl` is the divergence from the teacher in the direction asked
+    for, at temperature τ and without τ²: over the whole vocabulary, or over k + 1 outcomes for `TopK`; None without
+    a teacher or where it cannot be known (`Sampled`).
+    """
 
     objective: Tensor
     cross_entropy: Tensor
     distillation: Tensor
     z: Tensor
+    kl: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class _Weights:
     lam: float
     tau: float
     z_loss: float
+    direction: Direction
     chunk: int
 
 
@@ -44,27 +57,28 @@ def objective(
     student_hidden: Tensor,
     student_head: Tensor,
     targets: Tensor,
-    teacher_hidden: Tensor | None = None,
-    teacher_head: Tensor | None = None,
+    teacher: Target | None = None,
     lam: float = 0.0,
     tau: float = 1.0,
     z_loss: float = 0.0,
+    direction: Direction = "forward",
     chunk: int | None = None,
 ) -> Loss:
-    """Eq 7 for hidden states (..., d) with heads (n_vocab, d) and targets (...).
+    """Eq 7 for hidden states (..., d), a head (n_vocab, d), targets (...) and a teacher of the flattened positions.
 
-    `lam` is λ, the share of distillation (0: supervised, and no teacher is needed); `tau` the temperature of
+    `lam` is λ, the share of distillation (0: supervised, and no teacher is asked); `tau` the temperature of
     both sides; `z_loss` is λ_Z. The teacher receives no gradient. `chunk` is tokens at a time.
     """
-    if lam and (teacher_hidden is None or teacher_head is None):
-        raise ValueError("lam > 0 needs teacher_hidden and teacher_head")
-    student = student_hidden.flatten(0, -2)
-    teacher = teacher_hidden.flatten(0, -2) if lam and teacher_hidden is not None else None
-    weights = _Weights(lam, tau, z_loss, _chunk(chunk, student_head))
-    total, cross_entropy, distillation, z = _ChunkedObjective.apply(  # type: ignore[no-untyped-call]
-        student, student_head, targets.flatten(), teacher, teacher_head, weights
+    if lam and teacher is None:
+        raise ValueError("lam > 0 needs a teacher")
+    if lam and direction == "reverse" and isinstance(teacher, TopK | Sampled):
+        raise ValueError(f"the reverse direction needs the teacher's whole distribution, and {teacher!r:.7} is a part")
+    weights = _Weights(lam, tau, z_loss, direction, _chunk(chunk, student_head))
+    total, cross_entropy, distillation, z, kl = _ChunkedObjective.apply(  # type: ignore[no-untyped-call]
+        student_hidden.flatten(0, -2), student_head, targets.flatten(), teacher if lam else None, weights
     )
-    return Loss(total, cross_entropy, distillation, z)
+    known = lam and not isinstance(teacher, Sampled)
+    return Loss(total, cross_entropy, distillation, z, kl if known else None)
 
 
 @torch.no_grad()
@@ -88,46 +102,72 @@ class _ChunkedObjective(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        hidden: Tensor,
-        head: Tensor,
-        targets: Tensor,
-        teacher_hidden: Tensor | None,
-        teacher_head: Tensor | None,
-        weights: _Weights,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        lam, tau, n = weights.lam, weights.tau, hidden.shape[0]
-        grad_hidden, grad_head = torch.empty_like(hidden), torch.zeros_like(head)
-        sums = hidden.new_zeros(3)  # cross-entropy, distillation, z
+        ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, teacher: Target | None, weights: _Weights
+    ) -> tuple[Tensor, ...]:
+        n, dtype = len(targets), product_dtype(hidden)
+        narrow, narrow_head = hidden.to(dtype), head.to(dtype)
+        wide = raised(narrow_head[:0]).dtype
+        grad_hidden, grad_head = torch.empty_like(hidden, dtype=wide), torch.zeros_like(head, dtype=wide)
+        sums = torch.zeros(4, dtype=torch.float64, device=hidden.device)  # cross-entropy, distillation, z, KL
         for start in range(0, n, weights.chunk):
             part = slice(start, start + weights.chunk)
-            h, target = hidden[part], targets[part, None]
-            logits = F.linear(h, head)
-            log_z = logits.logsumexp(-1, keepdim=True)
-            sums[0] += (log_z - logits.gather(-1, target)).sum()
-            sums[2] += log_z.square().sum()
-            # d/dz of (1-λ) NTP + λ_Z log_z² is ((1-λ) + 2 λ_Z log_z) softmax(z) - (1-λ) onehot
-            grad = (logits - log_z).exp_()
-            grad *= (1 - lam) + 2 * weights.z_loss * log_z
-            if lam != 1:
-                grad.scatter_add_(-1, target, torch.full_like(log_z, lam - 1))
-            if teacher_hidden is not None and teacher_head is not None:
-                # d/dz of -τ² Σ q log softmax(z/τ) is τ (softmax(z/τ) - q); logits are free to be overwritten
-                log_p = logits.div_(tau).log_softmax(-1) if tau != 1 else logits.sub_(log_z)
-                q = F.linear(teacher_hidden[part], teacher_head).div_(tau).softmax(-1)
-                sums[1] -= tau**2 * torch.einsum("tv,tv->", q, log_p)
-                grad.add_(log_p.exp_().sub_(q), alpha=lam * tau)
-            torch.matmul(grad, head, out=grad_hidden[part])
-            grad_head.addmm_(grad.t(), h)
-        means = sums / n
-        ctx.save_for_backward(grad_hidden.div_(n), grad_head.div_(n))
-        cross_entropy, distillation, z = means.unbind()
-        ctx.mark_non_differentiable(cross_entropy, distillation, z)
-        total = (1 - lam) * cross_entropy + lam * distillation + weights.z_loss * z
-        return total, cross_entropy, distillation, z
+            gradient = _chunk_gradient(narrow[part], narrow_head, targets[part, None], teacher, part, weights, sums)
+            gradient = gradient.to(dtype)
+            if dtype == wide:
+                torch.mm(gradient, narrow_head, out=grad_hidden[part])
+                grad_head.addmm_(gradient.t(), narrow[part], alpha=1 / n)
+            else:
+                grad_hidden[part] = gradient @ narrow_head
+                grad_head.add_(gradient.t() @ narrow[part], alpha=1 / n)
+        ctx.gradients = grad_hidden.div_(n), grad_head
+        ctx.dtypes = hidden.dtype, head.dtype
+        cross_entropy, distillation, z, kl = (sums / n).to(wide).unbind()
+        ctx.mark_non_differentiable(cross_entropy, distillation, z, kl)
+        total = (1 - weights.lam) * cross_entropy + weights.lam * distillation + weights.z_loss * z
+        return total, cross_entropy, distillation, z, kl
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, grad_head = ctx.saved_tensors
-        return grad_hidden * grad_total, grad_head * grad_total, None, None, None, None
+        if ctx.gradients is None:
+            raise RuntimeError("a second backward: the gradients were handed out, not copied; compute the loss anew")
+        (grad_hidden, grad_head), ctx.gradients = ctx.gradients, None
+        hidden, head = ctx.dtypes
+        return grad_hidden.mul_(grad_total).to(hidden), grad_head.mul_(grad_total).to(head), None, None, None
+
+
+def _chunk_gradient(
+    hidden: Tensor, head: Tensor, target: Tensor, teacher: Target | None, part: slice, weights: _Weights, sums: Tensor
+) -> Tensor:
+    """The gradient of a chunk's summed objective by its logits; `sums` grow by its terms."""
+    lam, tau = weights.lam, weights.tau
+    slope = Slope(1 - lam, weights.z_loss)
+    z = raised(F.linear(hidden, head))
+    at_target = z.gather(-1, target)
+    if teacher is None:
+        log_z = divergences.data(z, slope)
+    else:
+        soft = z if tau == 1 else z / tau
+        terms = _terms(soft, teacher, part, weights, slope if tau == 1 else Slope(0, 0))
+        log_z = terms.log_z
+        if tau != 1:
+            log_z = divergences.data(z, slope)
+            z += soft
+        sums[1] += tau**2 * terms.distillation.sum()
+        if terms.kl is not None:
+            sums[3] += terms.kl.sum()
+    if lam != 1:
+        z.scatter_add_(-1, target, torch.full_like(log_z, lam - 1))
+    sums[0] += (log_z - at_target).sum()
+    sums[2] += log_z.square().sum()
+    return z
+
+
+def _terms(z: Tensor, teacher: Target, part: slice, weights: _Weights, slope: Slope) -> Terms:
+    w = weights.lam * weights.tau  # τ² for the objective, 1/τ for z = z_S/τ
+    if isinstance(teacher, TopK):
+        return divergences.top_k(z, teacher.tokens[part].long(), teacher.log_probabilities[part].to(z.dtype), w, slope)
+    if isinstance(teacher, Sampled):
+        return divergences.sampled(z, teacher.tokens[part].long(), teacher.weights[part].to(z.dtype), w, slope)
+    log_q = teacher.log_probabilities(part, weights.tau).to(z.dtype)
+    return (divergences.forward if weights.direction == "forward" else divergences.reverse)(z, log_q, w, slope)

@@ -5,7 +5,9 @@ log-probabilities of any slice of positions, so that no (n, V) tensor need ever 
 a cache keeps. Temperatures: the first two take one when asked, the last two were made at one, and must be used at it.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -17,7 +19,7 @@ class Dense(Protocol):
     """A target that knows the whole vocabulary."""
 
     def log_probabilities(self, part: slice, tau: float) -> Tensor:
-        """log softmax(z/τ) of the positions in `part`, float32 (positions, V); the caller may overwrite it."""
+        """log softmax(z/τ) of the positions in `part`, (positions, V), at least float32; the caller may overwrite it."""
         ...
 
 
@@ -28,9 +30,17 @@ class Full:
     hidden: Tensor
     head: Tensor
 
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        dtype = product_dtype(self.hidden)
+        return self.hidden.detach().to(dtype), self.head.detach().to(dtype)
+
     def log_probabilities(self, part: slice, tau: float) -> Tensor:
-        logits = F.linear(self.hidden[part], self.head).float()
-        return logits.div_(tau).log_softmax(-1)
+        hidden, head = self._factors
+        logits = raised(F.linear(hidden[part], head))
+        if tau != 1:
+            logits.div_(tau)
+        return torch.log_softmax(logits, -1, out=logits)
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,8 @@ class Mixture:
         first, *others = self.members
         total = first.log_probabilities(part, tau)
         for member in others:
-            total = torch.logaddexp(total, member.log_probabilities(part, tau))
-        return total.sub_(torch.tensor(float(len(self.members))).log().item())
+            torch.logaddexp(total, member.log_probabilities(part, tau), out=total)
+        return total.sub_(math.log(len(self.members)))
 
 
 @dataclass(frozen=True)
@@ -72,3 +82,16 @@ class Sampled:
 
 
 Target = Full | Mixture | TopK | Sampled
+
+
+def product_dtype(hidden: Tensor) -> torch.dtype:
+    """The dtype in which hidden states meet a head: autocast's where it is on, otherwise their own."""
+    device = hidden.device.type
+    if torch.is_autocast_enabled(device) and hidden.dtype != torch.float64:
+        return torch.get_autocast_dtype(device)
+    return hidden.dtype
+
+
+def raised(values: Tensor) -> Tensor:
+    """At least float32: softmax and sums are never taken in less."""
+    return values.float() if values.dtype.itemsize < 4 else values
