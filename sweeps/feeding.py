@@ -28,7 +28,8 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
         spec, n_ctx = self.spec, self.spec.shape.n_ctx
         seed, windows = spec.stream("batches"), spec.recipe.batch_tokens // n_ctx
         for step in range(self.start, spec.steps):
-            yield _tensors(corpora.batch(self.tokens, seed=seed, step=step, n_ctx=n_ctx, windows=windows))
+            # whether a run may repeat its text is a grid's to say: one that may not is refused before it starts
+            yield _tensors(corpora.batch(self.tokens, seed=seed, step=step, n_ctx=n_ctx, windows=windows, repeat=True))
 
 
 def validation_loss(

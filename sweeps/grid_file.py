@@ -25,15 +25,15 @@ def load(path: Path) -> GridSpec:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     try:
-        return parse(data)
+        return parse(data, path.parent)
     except InputError as error:
         raise InputError(*(f"{path}: {line}" for line in error.faults)) from None
 
 
-def parse(data: dict[str, Any]) -> GridSpec:
-    """Turn the contents of a grid file into runs. Raises `InputError` with every fault at once."""
+def parse(data: dict[str, Any], folder: Path = Path()) -> GridSpec:
+    """Turn the contents of a grid file in `folder` into runs. Raises `InputError` with every fault at once."""
     faults = Faults()
-    reader = _GridReader(Table(data, "", faults), faults)
+    reader = _GridReader(Table(data, "", faults), faults, folder)
     grid = reader.read()
     faults.raise_if_any()
     return grid
@@ -55,8 +55,8 @@ class _Family:
 class _GridReader:
     """Reads a grid in two passes: its settings, and where those are sound, its cells."""
 
-    def __init__(self, root: Table, faults: Faults) -> None:
-        self.root, self.faults = root, faults
+    def __init__(self, root: Table, faults: Faults, folder: Path) -> None:
+        self.root, self.faults, self.folder = root, faults, folder
         self.cells: dict[str, RunSpec] = {}
 
     def read(self) -> GridSpec:
@@ -64,15 +64,12 @@ class _GridReader:
         corpus_table, model, training = (self.root.table(key) for key in ("corpus", "model", "training"))
         distillation = self.root.table("distillation")
         groups = {role: self.root.tables(key) for role, key in _TABLES.items()}
-        corpus_name = corpus_table.text("name", "stdlib")
-        if corpus_name not in corpora.CORPORA:
-            known = ", ".join(corpora.CORPORA)
-            self.faults.add(f"[corpus] name: no corpus {corpus_name!r}; known: {known}")
-            corpus_name = next(iter(corpora.CORPORA))
-        corpus = corpora.load(corpus_name)
-        family = _Family(model.count("aspect", 32), model.count("heads", 2), model.count("n_ctx", 128), corpus.n_vocab)
+        corpus = self._corpus(corpus_table)
+        self.repeat = corpus_table.flag("repeat", False)
+        n_vocab = corpus.n_vocab if corpus else 256
+        family = _Family(model.count("aspect", 32), model.count("heads", 2), model.count("n_ctx", 128), n_vocab)
         recipe = Recipe(
-            corpus=corpus_name,
+            corpus=corpus.identity if corpus else "",
             batch_tokens=training.count("batch_tokens"),
             learning_rate=training.positive("learning_rate"),
             reference_width=training.count("reference_width", None),
@@ -92,21 +89,43 @@ class _GridReader:
                 self._cells(role, table, family, recipe, corpus, (lam, tau))
         if not any(groups.values()):
             self.faults.add("a grid needs at least one [[teachers]], [[supervised]] or [[distilled]] table")
-        return GridSpec(name, corpus_name, tuple(self.cells.values()))
+        return GridSpec(name, corpus.source if corpus else "", tuple(self.cells.values()))
 
-    def _check_recipe(self, recipe: Recipe, family: _Family, corpus: corpora.Corpus) -> None:
+    def _corpus(self, table: Table) -> corpora.Corpus | None:
+        """The text, by its name or in a prepared folder; None, with the fault noted, where it cannot be opened."""
+        name, path = table.text("name", None), table.text("path", None)
+        if path is not None:
+            if name is not None:
+                self.faults.add("[corpus]: has both name and path; keep one")
+            return self._opened(self.folder / path, "path")
+        name = name or "stdlib"
+        if name not in corpora.CORPORA:
+            known = ", ".join(corpora.CORPORA)
+            self.faults.add(f"[corpus] name: no corpus {name!r}; known: {known}; a prepared one is named by its path")
+            return None
+        return self._opened(name, "name")
+
+    def _opened(self, source: str | Path, key: str) -> corpora.Corpus | None:
+        try:
+            return corpora.load(source)
+        except InputError as error:
+            for line in error.faults:
+                self.faults.add(f"[corpus] {key}: {line}")
+            return None
+
+    def _check_recipe(self, recipe: Recipe, family: _Family, corpus: corpora.Corpus | None) -> None:
         if recipe.batch_tokens and recipe.batch_tokens % family.n_ctx:
             self.faults.add(
                 f"[training] batch_tokens: {recipe.batch_tokens} is no multiple of n_ctx = {family.n_ctx}; "
                 f"write {_neighbours(recipe.batch_tokens, family.n_ctx)}"
             )
-        held = (len(corpus.validation) - 1) // family.n_ctx * family.n_ctx
+        held = corpus.held_out_capacity(family.n_ctx) if corpus else 0
         if recipe.validation_tokens % family.n_ctx:
             self.faults.add(
                 f"[corpus] validation_tokens: {recipe.validation_tokens} is no multiple of n_ctx = {family.n_ctx}; "
                 f"write {_neighbours(recipe.validation_tokens, family.n_ctx)}"
             )
-        elif recipe.validation_tokens > held:
+        elif corpus and recipe.validation_tokens > held:
             self.faults.add(
                 f"[corpus] validation_tokens: corpus too small: {corpus.name!r} holds out {held} tokens, not "
                 f"{recipe.validation_tokens}; ask for fewer"
@@ -118,7 +137,7 @@ class _GridReader:
         table: Table,
         family: _Family,
         recipe: Recipe,
-        corpus: corpora.Corpus,
+        corpus: corpora.Corpus | None,
         distillation: tuple[float, float],
     ) -> None:
         """The product of one table's lists, each cell checked and added."""
@@ -156,14 +175,15 @@ class _GridReader:
         return None
 
     def _tokens_fit(
-        self, tokens: int, table: Table, recipe: Recipe, corpus: corpora.Corpus, half: corpora.Half, n_ctx: int
+        self, tokens: int, table: Table, recipe: Recipe, corpus: corpora.Corpus | None, half: corpora.Half, n_ctx: int
     ) -> bool:
         place, batch = table.place("tokens"), recipe.batch_tokens
-        capacity = corpus.capacity(half, n_ctx)
-        if tokens > capacity:
+        capacity = corpus.capacity(half, n_ctx) if corpus else tokens
+        if corpus and tokens > capacity and not (self.repeat and capacity):
+            again = ", or write repeat = true in [corpus] to train on it more than once" if capacity else ""
             self.faults.add(
                 f"{place}: corpus too small: {tokens} tokens asked of the {half} half of {corpus.name!r}, which has "
-                f"{capacity} in windows of {n_ctx}; ask for fewer"
+                f"{capacity} in windows of {n_ctx}; ask for fewer{again}"
             )
         elif batch and tokens % batch:
             self.faults.add(

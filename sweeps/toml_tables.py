@@ -61,6 +61,10 @@ class Table:
         """A number between 0 and 1."""
         return self._take(key, default, _share)
 
+    def flag(self, key: str, default: bool = REQUIRED) -> Any:
+        """true or false."""
+        return self._take(key, default, _flag)
+
     def seed(self, key: str, default: int | None = REQUIRED) -> Any:
         """A whole number, zero allowed."""
         return self._take(key, default, _seed)
@@ -150,6 +154,12 @@ def _share(value: Any, place: str) -> float:
     if isinstance(value, bool):
         raise InputError(f"{place}: must be a number between 0 and 1, not {value!r}")
     return units.parse_share(value, place)
+
+
+def _flag(value: Any, place: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{place}: must be true or false, not {value!r}")
+    return value
 
 
 def _seed(value: Any, place: str) -> int:

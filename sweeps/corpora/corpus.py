@@ -46,6 +46,10 @@ class Corpus:
         """Tokens of a half that can be trained on without seeing one twice, in windows of `n_ctx`."""
         return windows_of(len(self.half(which)), n_ctx) * n_ctx
 
+    def held_out_capacity(self, n_ctx: int) -> int:
+        """Tokens of the held-out slice in windows of `n_ctx`."""
+        return windows_of(len(self.validation), n_ctx) * n_ctx
+
     def epochs(self, which: Half, n_ctx: int, tokens: int) -> float:
         """How often training on `tokens` goes through a half; above 1, tokens repeat."""
         return tokens / self.capacity(which, n_ctx)
