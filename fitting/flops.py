@@ -5,7 +5,10 @@ Tables 9-10 (parameters) and 11-12 (itemised FLOPs) in the authors' own counting
 name says otherwise; N and D are counts.
 """
 
+import bisect
+import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 from fitting.errors import InputError
@@ -44,13 +47,52 @@ class Shape:
         rule gives too, but its N needs 12800.
         """
         d_model = aspect * n_layers
-        multiple = 128 if d_model >= 1024 else 8
-        d_ffn = -(-8 * d_model // (3 * multiple)) * multiple
         if d_model % (2 * n_heads):
             raise InputError(
                 f"heads: a width of {d_model} does not split into {n_heads} heads of even size (rotary embeddings "
                 f"turn pairs); choose a divisor of {d_model // 2}"
             )
+        return cls._of_width(n_layers, d_model, n_heads, n_vocab, n_ctx)
+
+    @classmethod
+    def of_size(
+        cls, N: float, *, aspect: int = 128, n_heads: int = 16, n_vocab: int = 32768, n_ctx: int = 4096
+    ) -> "Shape":
+        """The trainable shape nearest to N non-embedding parameters: any depth, any width that the heads can share.
+
+        Nearest is the least |log N'/N| + |log a'/a| over N' and the aspect ratio a' = d_model / n_layers, so a member
+        of the family (`of_depth`) is found from its own N, and a larger N never gives a smaller shape. N' is off by
+        up to half a step of the width, which is a multiple of twice the heads; a' by up to a factor of 1.7 between
+        the smallest depths. Raises `InputError` where N' would be off by a quarter or a' by a factor of 2.
+        """
+        if not (math.isfinite(N) and N > 0 and aspect > 0 and n_heads > 0):
+            raise InputError(f"size: N, aspect and n_heads must be greater than zero, not {N}, {aspect}, {n_heads}")
+
+        def counted(n_layers: int, steps: int) -> int:
+            return parameters(cls._of_width(n_layers, 2 * n_heads * steps, n_heads, n_vocab, n_ctx)).non_embedding
+
+        near = []
+        deepest = math.ceil(3 * (N / (12 * aspect**2)) ** (1 / 3)) + 1  # three times the depth is five times the aspect
+        for n_layers in range(1, deepest + 1):
+            widest = math.ceil(math.sqrt(N / (12 * n_layers)) / (2 * n_heads))  # N >= 12 n_layers d_model², Eq 57-63
+            above = 1 + bisect.bisect_left(range(1, widest + 1), N, key=partial(counted, n_layers))
+            for steps in range(max(1, above - 1), above + 1):
+                size, shaped = counted(n_layers, steps) / N, 2 * n_heads * steps / (n_layers * aspect)
+                near.append((abs(math.log(size)) + abs(math.log(shaped)), size, shaped, n_layers, steps))
+        _, size, shaped, n_layers, steps = min(near)
+        shape = cls._of_width(n_layers, 2 * n_heads * steps, n_heads, n_vocab, n_ctx)
+        if not (0.8 < size < 1.25 and 0.5 < shaped < 2):
+            raise InputError(
+                f"size: no shape near {N:.4g} parameters with {n_heads} heads and a width of {aspect} a layer; the "
+                f"nearest has {size * N:.0f} ({n_layers} layers, width {shape.d_model}); choose another size, or for "
+                "small models fewer heads or a smaller aspect ratio"
+            )
+        return shape
+
+    @classmethod
+    def _of_width(cls, n_layers: int, d_model: int, n_heads: int, n_vocab: int, n_ctx: int) -> "Shape":
+        multiple = 128 if d_model >= 1024 else 8
+        d_ffn = -(-8 * d_model // (3 * multiple)) * multiple
         return cls(n_layers, d_model, d_ffn, n_heads, n_heads, n_vocab, n_ctx)
 
 

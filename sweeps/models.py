@@ -1,8 +1,10 @@
 """The paper's transformer, from a shape of the ledger: pre-norm RMSNorm, QK-norm, RoPE, SwiGLU, tied embeddings.
 
-Source: "Distillation Scaling Laws", arXiv 2502.08606 v2, Tables 9-10. Its parameters per group
-equal `fitting.flops.parameters(shape)`. The parametrisation is the standard one; muP, which the paper uses, is
-not implemented, so a learning rate has to be bracketed for the sizes of a grid.
+Source: "Distillation Scaling Laws", arXiv 2502.08606 v2, Tables 9-10. Its parameters per group equal
+`fitting.flops.parameters(shape)`. How weights, rates and the output go with width is `sweeps.parametrisation`.
+
+Under autocast to bfloat16 the weights, the residual stream, every norm, the rotation and the hidden states that come
+out stay float32; matrix products and attention are bfloat16. Without autocast nothing is cast.
 """
 
 import math
@@ -32,8 +34,9 @@ class Attention(nn.Module):
         batch, length, _ = x.shape
         heads = self.qkv(x).view(batch, length, -1, self.d_head).transpose(1, 2)
         query, key, value = heads.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
-        query = _rotate(self.query_norm(query), cosine, sine)
-        key = _rotate(self.key_norm(key), cosine, sine)
+        # norms and rotation may be wider than the values (under autocast); attention takes one type
+        query = _rotate(self.query_norm(query), cosine, sine).to(value.dtype)
+        key = _rotate(self.key_norm(key), cosine, sine).to(value.dtype)
         mixed = F.scaled_dot_product_attention(
             query, key, value, is_causal=True, enable_gqa=self.n_heads != self.n_kv_heads
         )
@@ -72,12 +75,13 @@ class Transformer(nn.Module):
     """Tokens (batch, length) to normalised hidden states (batch, length, d_model).
 
     The head is left to the loss, which multiplies by `head` (the tied embedding) in chunks of tokens;
-    `logits` does both at once where the vocabulary is small.
+    `logits` does both at once where the vocabulary is small. `output_scale` multiplies the hidden states and with
+    them the logits (`parametrisation.output_scale`); it is no weight and in no checkpoint.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, output_scale: float = 1.0) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.output_scale = shape, output_scale
         self.embedding = nn.Embedding(shape.n_vocab, shape.d_model)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layers))
         self.output_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
@@ -97,19 +101,20 @@ class Transformer(nn.Module):
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, cosine, sine)
-        return self.output_norm(x)  # type: ignore[no-any-return]
+        hidden: Tensor = self.output_norm(x)
+        return hidden if self.output_scale == 1 else hidden * self.output_scale
 
     def logits(self, tokens: Tensor) -> Tensor:
         """Logits (batch, length, n_vocab), all alive at once."""
         return F.linear(self(tokens), self.head)
 
 
-def initialise(model: Transformer, seed: int) -> None:
+def initialise(model: Transformer, seed: int, *, embedding_width: int | None = None) -> None:
     """Draw the weights: a pure function of the shape and the seed, whatever the default device or generator.
 
     Every matrix is normal with standard deviation 1/sqrt(fan_in); the two that write into the residual stream
     are scaled by 1/sqrt(2 n_layers) more, so that the stream does not grow with depth. The tied embedding has
-    1/sqrt(d_model): unit-variance logits. Gains are 1.
+    1/sqrt(d_model), unit-variance logits, or that of `embedding_width` in place of the model's. Gains are 1.
     """
     generator = torch.Generator().manual_seed(seed)
     depth = 1 / math.sqrt(2 * model.shape.n_layers)
@@ -121,6 +126,8 @@ def initialise(model: Transformer, seed: int) -> None:
             deviation = parameter.shape[1] ** -0.5
             if name.endswith(("projection.weight", "down.weight")):
                 deviation *= depth
+            elif parameter is model.head and embedding_width is not None:
+                deviation = embedding_width**-0.5
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)
 
 
