@@ -5,22 +5,30 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from fitting.errors import InputError
-from paper_figs.source import Source
+from paper_figs.source import Source, missing
+
+Needs = Literal["law", "runs", "mapping"]
+"""A law alone, a table of runs, or the table of the mapping problem."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure of the book: the module that draws it, one line about it, whether it shows runs."""
+    """A figure of the book: the module that draws it, one line about it, what it shows beside or instead of a law."""
 
     module: str
     about: str
-    needs_runs: bool
+    needs: Needs = "law"
 
     @property
     def name(self) -> str:
         return self.module.partition("_")[0]
+
+    @property
+    def needs_runs(self) -> bool:
+        return self.needs == "runs"
 
     @property
     def picture(self) -> str:
@@ -52,76 +60,49 @@ class Entry:
 
 
 CATALOGUE = (
-    Entry("fig01_student_against_teacher", "student cross-entropy against its teacher's, by tokens", needs_runs=False),
-    Entry("fig04_students_of_compute_optimal_teachers", "students of teachers of growing size", needs_runs=False),
-    Entry("fig05_predicted_against_observed", "what the law predicts against what was observed", needs_runs=True),
-    Entry("fig06_distilled_minus_supervised", "where a teacher helps, over student tokens and size", needs_runs=False),
-    Entry(
-        "fig07_student_loss_over_size_and_teacher",
-        "student cross-entropy over its size and its teacher's loss",
-        needs_runs=False,
-    ),
-    Entry("fig08_optimal_student_loss", "best student cross-entropy against compute, by scenario", needs_runs=False),
-    Entry(
-        "fig09_allocation_by_compute", "what the best plan makes of a budget that pays for everything", needs_runs=False
-    ),
-    Entry("fig10_kernel_regression", "a better teacher can make a worse student: a toy", needs_runs=False),
-    Entry("fig13a_gain_by_teacher_tokens", "which teachers help, over their tokens and size", needs_runs=False),
-    Entry("fig13b_gain_by_teacher_compute", "which teachers help, over their compute and size", needs_runs=False),
-    Entry(
-        "fig14_distilled_minus_supervised_by_compute",
-        "where a teacher helps, over student compute and size",
-        needs_runs=False,
-    ),
-    Entry(
-        "fig15_student_loss_over_tokens_and_teacher",
-        "student cross-entropy over its tokens and its teacher's loss",
-        needs_runs=False,
-    ),
-    Entry(
-        "fig16_student_loss_over_teachers",
-        "student cross-entropy over teacher size and loss, by compute",
-        needs_runs=False,
-    ),
-    Entry(
-        "fig17_student_loss_by_compute", "best student cross-entropy against compute, eight students", needs_runs=False
-    ),
-    Entry("fig18_teacher_loss_by_compute", "cross-entropy of the best teacher against compute", needs_runs=False),
-    Entry("fig19_best_case_map", "best plans over compute and student size: best case", needs_runs=False),
-    Entry("fig20_best_case_slices", "best plans against compute: best case", needs_runs=False),
-    Entry(
-        "fig21_teacher_inference_map", "best plans over compute and student size: teacher inference", needs_runs=False
-    ),
-    Entry("fig22_teacher_inference_slices", "best plans against compute: teacher inference", needs_runs=False),
-    Entry("fig23_teacher_inference_shares", "what the compute goes into: teacher inference", needs_runs=False),
-    Entry(
-        "fig24_teacher_pretraining_map",
-        "best plans over compute and student size: teacher pretraining",
-        needs_runs=False,
-    ),
-    Entry("fig25_teacher_pretraining_slices", "best plans against compute: teacher pretraining", needs_runs=False),
-    Entry("fig26_teacher_pretraining_shares", "what the compute goes into: teacher pretraining", needs_runs=False),
-    Entry(
-        "fig27_pretraining_and_inference_map",
-        "best plans over compute and student size: everything paid",
-        needs_runs=False,
-    ),
-    Entry("fig28_pretraining_and_inference_slices", "best plans against compute: everything paid", needs_runs=False),
-    Entry("fig29_pretraining_and_inference_shares", "what the compute goes into: everything paid", needs_runs=False),
-    Entry("fig30_student_tokens_by_compute", "tokens of the best student against compute", needs_runs=False),
-    Entry("fig31_teacher_tokens_by_compute", "tokens of the best teacher against compute", needs_runs=False),
-    Entry("fig32_teacher_size_by_compute", "size of the best teacher against compute", needs_runs=False),
-    Entry("fig33_compute_ratio", "compute that distilling takes beside training directly", needs_runs=False),
-    Entry("fig34_data_ratio", "tokens that distilling takes beside training directly", needs_runs=False),
-    Entry("fig40_infinite_data", "distilled and supervised with unlimited data", needs_runs=False),
-    Entry("fig41_weak_and_strong_teachers", "a strong teacher of a small student, and the reverse", needs_runs=False),
+    Entry("fig01_student_against_teacher", "student cross-entropy against its teacher's, by tokens"),
+    Entry("fig04_students_of_compute_optimal_teachers", "students of teachers of growing size"),
+    Entry("fig05_predicted_against_observed", "what the law predicts against what was observed", needs="runs"),
+    Entry("fig06_distilled_minus_supervised", "where a teacher helps, over student tokens and size"),
+    Entry("fig07_student_loss_over_size_and_teacher", "student cross-entropy over its size and its teacher's loss"),
+    Entry("fig08_optimal_student_loss", "best student cross-entropy against compute, by scenario"),
+    Entry("fig09_allocation_by_compute", "what the best plan makes of a budget that pays for everything"),
+    Entry("fig10_kernel_regression", "a better teacher can make a worse student: a toy"),
+    Entry("fig11_mapping_teacher_width", "students of wider and wider teachers: a toy", needs="mapping"),
+    Entry("fig12_mapping_teacher_steps", "students of teachers trained longer and longer: a toy", needs="mapping"),
+    Entry("fig13a_gain_by_teacher_tokens", "which teachers help, over their tokens and size"),
+    Entry("fig13b_gain_by_teacher_compute", "which teachers help, over their compute and size"),
+    Entry("fig14_distilled_minus_supervised_by_compute", "where a teacher helps, over student compute and size"),
+    Entry("fig15_student_loss_over_tokens_and_teacher", "student cross-entropy over its tokens and its teacher's loss"),
+    Entry("fig16_student_loss_over_teachers", "student cross-entropy over teacher size and loss, by compute"),
+    Entry("fig17_student_loss_by_compute", "best student cross-entropy against compute, eight students"),
+    Entry("fig18_teacher_loss_by_compute", "cross-entropy of the best teacher against compute"),
+    Entry("fig19_best_case_map", "best plans over compute and student size: best case"),
+    Entry("fig20_best_case_slices", "best plans against compute: best case"),
+    Entry("fig21_teacher_inference_map", "best plans over compute and student size: teacher inference"),
+    Entry("fig22_teacher_inference_slices", "best plans against compute: teacher inference"),
+    Entry("fig23_teacher_inference_shares", "what the compute goes into: teacher inference"),
+    Entry("fig24_teacher_pretraining_map", "best plans over compute and student size: teacher pretraining"),
+    Entry("fig25_teacher_pretraining_slices", "best plans against compute: teacher pretraining"),
+    Entry("fig26_teacher_pretraining_shares", "what the compute goes into: teacher pretraining"),
+    Entry("fig27_pretraining_and_inference_map", "best plans over compute and student size: everything paid"),
+    Entry("fig28_pretraining_and_inference_slices", "best plans against compute: everything paid"),
+    Entry("fig29_pretraining_and_inference_shares", "what the compute goes into: everything paid"),
+    Entry("fig30_student_tokens_by_compute", "tokens of the best student against compute"),
+    Entry("fig31_teacher_tokens_by_compute", "tokens of the best teacher against compute"),
+    Entry("fig32_teacher_size_by_compute", "size of the best teacher against compute"),
+    Entry("fig33_compute_ratio", "compute that distilling takes beside training directly"),
+    Entry("fig34_data_ratio", "tokens that distilling takes beside training directly"),
+    Entry("fig40_infinite_data", "distilled and supervised with unlimited data"),
+    Entry("fig41_weak_and_strong_teachers", "a strong teacher of a small student, and the reverse"),
 )
 
 
-def find(names: list[str], *, have_runs: bool) -> list[Entry]:
+def find(names: list[str], *, have_runs: bool, have_mapping: bool = False) -> list[Entry]:
     """The figures of those names or numbers, or all that the inputs allow when none is named. Raises `InputError`."""
+    have = {"law": True, "runs": have_runs, "mapping": have_mapping}
     if not names:
-        return [entry for entry in CATALOGUE if have_runs or not entry.needs_runs]
+        return [entry for entry in CATALOGUE if have[entry.needs]]
     by_name = {entry.name: entry for entry in CATALOGUE} | {entry.module: entry for entry in CATALOGUE}
     faults = []
     names = [_padded(name) for name in names]
@@ -130,8 +111,8 @@ def find(names: list[str], *, have_runs: bool) -> list[Entry]:
             near = get_close_matches(name, by_name, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             faults.append(f"figure {name!r} is not known; {hint}known: {', '.join(entry.name for entry in CATALOGUE)}")
-        elif by_name[name].needs_runs and not have_runs:
-            faults.append(f"{name} shows runs: give a table with --runs (distillaw sweep collect DIR --out runs.csv)")
+        elif not have[by_name[name].needs]:
+            faults.append(missing(by_name[name].name, by_name[name].needs))
     if faults:
         raise InputError(*faults)
     return list(dict.fromkeys(by_name[name] for name in names))

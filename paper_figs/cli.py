@@ -16,7 +16,7 @@ def figures(
         list[str] | None, typer.Argument(help="Numbers or names: 8, 13a, fig17; all that are possible if none.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every figure that the law and the runs allow, and --gallery.")
+        bool, typer.Option("--all", help="Every figure that the law and the tables allow, and --gallery.")
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures (PNG and PDF).")] = None,
     data: Annotated[bool, typer.Option("--data", help="Beside each picture a CSV of the numbers behind it.")] = False,
@@ -26,6 +26,9 @@ def figures(
     law: Annotated[str, typer.Option("--law", help="A published law's id or a fit's JSON file.")] = DEFAULT_LAW,
     runs: Annotated[
         Path | None, typer.Option("--runs", help="A table of runs, for the figures that show runs.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="A table of distillaw sweep mapping, for Figs 11 and 12.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -40,6 +43,7 @@ def figures(
       distillaw figures 17 --out figures --data
       distillaw figures --all --out figures
       distillaw figures --law law.json --runs runs.csv --out figures
+      distillaw figures 11 12 --mapping mapping.csv --out figures
     """
     from paper_figs.catalogue import CATALOGUE, find
 
@@ -47,25 +51,34 @@ def figures(
     if everything and names:
         faults.add(f"--all draws every figure; leave out either it or {' '.join(names)}")
     if out is None:
-        if names or everything or data or gallery or runs is not None:
+        if names or everything or data or gallery or runs is not None or mapping is not None:
             faults.add("--out: name the folder that the pictures go to")
         faults.raise_if_any()
         if as_json:
-            listed = [{"name": entry.name, "about": entry.about, "needs_runs": entry.needs_runs} for entry in CATALOGUE]
+            listed = [
+                {"name": entry.name, "about": entry.about, "needs": entry.needs, "needs_runs": entry.needs_runs}
+                for entry in CATALOGUE
+            ]
             typer.echo(json.dumps({"schema": "distillaw/figure-list/1", "figures": listed}))
             return
         for entry in CATALOGUE:
-            typer.echo(f"{entry.name}  {entry.about}{' (needs --runs)' if entry.needs_runs else ''}")
+            typer.echo(f"{entry.name}  {entry.about}{'' if entry.needs == 'law' else f' (needs --{entry.needs})'}")
         return
-    chosen = faults.collect(find, names or [], have_runs=runs is not None)
+    chosen = faults.collect(find, names or [], have_runs=runs is not None, have_mapping=mapping is not None)
     faults.raise_if_any()
     assert chosen is not None
     from fitting.library import load_law
     from fitting.progress import shown
     from fitting.records import RunTable
     from paper_figs.source import Source
+    from sweeps.mapping import table
 
-    source = Source(load_law(law), None if runs is None else RunTable.read(runs))
+    known = faults.collect(load_law, law)
+    run_table = None if runs is None else faults.collect(RunTable.read, runs)
+    mapping_table = None if mapping is None else faults.collect(table.read, mapping)
+    faults.raise_if_any()
+    assert known is not None
+    source = Source(known, run_table, mapping_table)
     _make(out)
     written = []
     with shown(not as_json) as progress:
@@ -76,7 +89,7 @@ def figures(
         if gallery or everything:
             from paper_figs.gallery import write
 
-            written.append(write(chosen, source.law, out, data=data, progress=progress))
+            written.append(write(chosen, source.law, out, data=data, mapping=source.mapping, progress=progress))
     if as_json:
         typer.echo(json.dumps({"schema": "distillaw/figures/1", "files": [str(path) for path in written]}))
         return

@@ -11,6 +11,8 @@ from fitting.published import PUBLISHED
 from fitting.units import count
 from paper_figs.catalogue import Entry
 from paper_figs.claim import Claim, Verdict
+from paper_figs.u_shape import FIGURES, statement
+from sweeps.mapping.table import MappingTable
 
 NAME = "gallery.html"
 
@@ -56,12 +58,19 @@ Measured = dict[str, tuple[float, ...]]
 
 
 def write(
-    entries: Sequence[Entry], law: KnownLaw, folder: Path, *, data: bool = False, progress: Progress = silent
+    entries: Sequence[Entry],
+    law: KnownLaw,
+    folder: Path,
+    *,
+    data: bool = False,
+    mapping: MappingTable | None = None,
+    progress: Progress = silent,
 ) -> Path:
     """Write the page for figures that lie in a folder already, with their `data` if they have it; returns its path.
 
     The paper's claims are about the paper's law: they are measured on a published law and on its second opinion, and
-    left out for a fitted one. The same figures and laws give the same bytes.
+    left out for a fitted one. What the paper says of the mapping problem is held against the table of that, whatever
+    the law. The same input gives the same bytes.
     """
     laws, claims = held_against(law), []
     if laws:
@@ -77,7 +86,10 @@ def write(
     if claims:
         progress("measuring claims", len(claims), len(claims))
     path = folder / NAME
-    path.write_text(page(entries, law, laws, claims, found, data=data), encoding="utf-8", newline="\n")
+    said = (
+        {} if mapping is None else {e.name: statement(mapping, FIGURES[e.name]) for e in entries if e.name in FIGURES}
+    )
+    path.write_text(page(entries, law, laws, claims, found, data=data, said=said), encoding="utf-8", newline="\n")
     return path
 
 
@@ -97,13 +109,16 @@ def page(
     found: Measured,
     *,
     data: bool,
+    said: dict[str, str],
 ) -> str:
-    """The page as text: what it is drawn from, how the verdicts fall, a section for each figure."""
+    """The page as text: what it is drawn from, how the verdicts fall, a section for each figure, by its name what is
+    `said` of it beside claims."""
     body = ["<h1>Figures of a distillation scaling law</h1>", *_opening(law, laws, claims, found)]
     body.append("<nav>" + "\n".join(f'<a href="#{e.name}">{escape(e.name)}</a>' for e in entries) + "</nav>")
     for entry in entries:
         about = [i for i, claim in enumerate(claims) if entry.name in claim.figures]
-        body += _section(entry, laws, [(claims[i], {k: v[i] for k, v in found.items()}) for i in about], data=data)
+        held = [(claims[i], {k: v[i] for k, v in found.items()}) for i in about]
+        body += _section(entry, laws, held, data=data, said=said.get(entry.name, ""))
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -143,7 +158,7 @@ def _opening(law: KnownLaw, laws: Sequence[KnownLaw], claims: Sequence[Claim], f
 
 
 def _section(
-    entry: Entry, laws: Sequence[KnownLaw], claims: Sequence[tuple[Claim, dict[str, float]]], *, data: bool
+    entry: Entry, laws: Sequence[KnownLaw], claims: Sequence[tuple[Claim, dict[str, float]]], *, data: bool, said: str
 ) -> list[str]:
     words, picture = escape(f"{entry.name}: {entry.about}"), escape(entry.picture)
     files = [("PDF", entry.picture.replace(".png", ".pdf"))]
@@ -156,6 +171,8 @@ def _section(
         f'<a href="{picture}"><img src="{picture}" alt="{words}" loading="lazy"></a>',
         f"<p>{links}</p>",
     ]
+    if said:
+        lines.append(f"<p>{escape(said)}</p>")
     if claims:
         heads = ["claim", "paper", *(known.id for known in laws)]
         lines += [
@@ -165,7 +182,7 @@ def _section(
         ]
         lines += [_row(claim, values) for claim, values in claims]
         lines += ["</tbody>", "</table>"]
-    elif laws:
+    elif laws and not said:
         lines.append("<p>No statement of the paper about this figure is measured here.</p>")
     return [*lines, "</section>"]
 

@@ -20,7 +20,7 @@ from planner.decision import plan
 from planner.scenarios import Budget, Charges
 
 LAWS = (BUSBRIDGE2025_LAW, BUSBRIDGE2025_FIGURES_LAW)
-DRAWN = [entry for entry in CATALOGUE if not entry.needs_runs]
+DRAWN = [entry for entry in CATALOGUE if entry.needs == "law"]
 
 
 class Page(HTMLParser):

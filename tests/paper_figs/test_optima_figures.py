@@ -23,7 +23,7 @@ from planner.target import least_budget
 LAW = Source(BUSBRIDGE2025_LAW)
 SUPPORT = Support(N_S=(1e4, 1e6), D_S=(1e5, 4e6), L_T=(1.9, 2.5), N_T=(1e5, 1e6), D_T=(1e6, 4e6))
 OWN = Source(replace(BUSBRIDGE2025_LAW, published=False, support=SUPPORT, box_N=(1e2, 1e8), box_D=(1e3, 4e8)))
-ENTRIES = [entry for entry in CATALOGUE if not entry.needs_runs]
+ENTRIES = [entry for entry in CATALOGUE if entry.needs == "law"]
 
 
 def draw(name, source=LAW):

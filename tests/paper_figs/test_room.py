@@ -45,4 +45,4 @@ def test_the_check_sees_a_coefficient():
 def test_the_index_is_the_catalogue():
     text = (CHECKOUT / "docs/figures.md").read_text()
     listed = re.findall(r"^\| (fig\d\w*) \| (.*) \| (\w+) \|$", text, flags=re.MULTILINE)
-    assert listed == [(entry.name, entry.about, "runs" if entry.needs_runs else "law") for entry in CATALOGUE]
+    assert listed == [(entry.name, entry.about, entry.needs) for entry in CATALOGUE]

@@ -1,0 +1,15 @@
+"""Fig 12 of arXiv 2502.08606: students of teachers trained longer and longer, on the mapping problem of App C.2."""
+
+from typing import TYPE_CHECKING
+
+from paper_figs.mapping_panels import draw_students
+from paper_figs.source import Source
+from sweeps.mapping.table import TEACHER_STEPS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(source: Source) -> "Figure":
+    """Cross-entropy of students (nats) against their teacher's steps and its own cross-entropy; no law is needed."""
+    return draw_students(source, "fig12", TEACHER_STEPS, "steps of the teacher")
