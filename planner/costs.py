@@ -4,17 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 from fitting.errors import Faults
-
-PEAKS = {
-    "v100": 125e12,
-    "a100": 312e12,
-    "l40s": 362e12,
-    "h100": 989e12,
-    "h200": 989e12,
-    "b200": 2250e12,
-    "mi300x": 1307e12,
-}
-"""Dense peak FLOP/s by the makers' data sheets, SXM or OAM boards: bf16, on the V100 fp16."""
+from fitting.gpus import PEAKS
 
 SECONDS = 3600.0
 

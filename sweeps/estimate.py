@@ -2,12 +2,14 @@
 
 import heapq
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from fitting import flops
 from fitting.flops import Shape, forward, parameters, training
 from sweeps.executors import order, ready
 from sweeps.grid import State
+from sweeps.sharing import trunks
 from sweeps.spec import GridSpec, RunSpec
 
 START_SECONDS = 8.0
@@ -40,11 +42,12 @@ class Estimate:
 def estimate(grid: GridSpec, states: dict[str, State], workers: int) -> Estimate:
     """Time what is left of a grid. Raises `ImportError` without torch."""
     started = time.perf_counter()
-    rates, timed = _rates(cell for own in grid.cells for cell in (own, own.teacher) if cell is not None)
+    rates, timed = _rates(cell for own in grid.cells for cell in (own, *own.teachers))
     took = time.perf_counter() - started
     left = [cell for cell in order(grid.cells) if states[cell.id] in ("waiting", "started", "failed")]
-    seconds = {cell.id: _seconds(cell, rates) for cell in left}
-    total = START_SECONDS + _makespan(left, dict(states), seconds, workers) if left else 0.0
+    trunk_of = trunks(grid.cells)
+    seconds = {cell.id: _seconds(cell, rates) * (cell.own_share if cell.id in trunk_of else 1.0) for cell in left}
+    total = START_SECONDS + _makespan(left, dict(states), seconds, workers, trunk_of) if left else 0.0
     what = f"each of {timed} shapes" if timed else "a small model that stands for them all"
     basis = f"{_STEPS} steps of {what}, measured now in {took:.1f} s on one thread of this CPU"
     if timed < len(rates):
@@ -54,17 +57,28 @@ def estimate(grid: GridSpec, states: dict[str, State], workers: int) -> Estimate
 
 def _seconds(cell: RunSpec, rates: Rates) -> float:
     step, forward = rates[cell.shape]
-    teacher = rates[cell.teacher.shape][1] if cell.teacher else 0.0
+    taught = 0.0
+    if cell.logits_flops:  # a FLOP of a teacher's forward pass takes what its own timing says
+        price = [rates[teacher.shape][1] / flops.forward(teacher.shape).total for teacher in cell.teachers]
+        taught = cell.logits_flops * sum(price) / len(price)
     validated = cell.recipe.validation_tokens * cell.recipe.validations
-    return OVERHEAD * (cell.tokens * (step + teacher) + validated * forward)
+    return OVERHEAD * (cell.tokens * step + taught + validated * forward)
 
 
-def _makespan(waiting: list[RunSpec], states: dict[str, State], seconds: dict[str, float], workers: int) -> float:
+def _makespan(
+    waiting: list[RunSpec],
+    states: dict[str, State],
+    seconds: dict[str, float],
+    workers: int,
+    trunk_of: Mapping[str, RunSpec],
+) -> float:
     """When the last cell ends if cells are started as `executors` does."""
     running: list[tuple[float, str]] = []
     now = 0.0
     while waiting or running:
-        while len(running) < workers and (cell := ready(waiting, states)) is not None:
+        # a branch can start before its trunk has ended, which this leaves out
+        startable = ready(waiting, states, trunk_of, lambda cell: False)
+        for cell in startable[: workers - len(running)]:
             waiting.remove(cell)
             heapq.heappush(running, (now + seconds[cell.id], cell.id))
         if not running:

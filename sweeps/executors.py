@@ -9,18 +9,22 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fitting.errors import DistillawError
 from sweeps import files
 from sweeps.grid import Grid, State, open_grid
+from sweeps.sharing import pack, trunks
 from sweeps.spec import RunSpec, by_id
+
+if TYPE_CHECKING:
+    from sweeps.student import Paths, Result
 
 _POLL_SECONDS = 0.5
 _AGAIN = "run the same command again to go on"
@@ -41,12 +45,18 @@ class Event:
 
 
 def run_cells(
-    grid: Grid, *, workers: int, checkpoint_seconds: float = 10.0, tell: Callable[[Event], None] = lambda event: None
+    grid: Grid,
+    *,
+    workers: int,
+    together: int = 1,
+    checkpoint_seconds: float = 10.0,
+    tell: Callable[[Event], None] = lambda event: None,
 ) -> None:
-    """Run every cell of a grid that is not done, at most `workers` at a time.
+    """Run every cell of a grid that is not done, in at most `workers` processes.
 
-    A failed cell stops its own students only. Raises `RunError` at the end if any failed, and when a worker
-    dies or the run is stopped by a signal; running cells then save their state first.
+    Up to `together` students of one teacher share a process and its forward passes. A failed cell stops its own
+    students only. Raises `RunError` at the end if any failed, and when a worker dies or the run is stopped by a
+    signal; running cells then save their state first.
     """
     states = grid.states()
     for cell in grid.spec.cells:
@@ -55,7 +65,7 @@ def run_cells(
     states = grid.states()
     waiting = [cell for cell in order(grid.spec.cells) if states[cell.id] in ("waiting", "started")]
     if waiting:
-        _run(grid, waiting, states, workers, checkpoint_seconds, tell)
+        _run(grid, waiting, states, workers, together, checkpoint_seconds, tell)
     failed = [cell for cell in grid.spec.cells if grid.states()[cell.id] == "failed"]
     if failed:
         lines = [f"{cell.id}: {_last_line(grid.cell(cell).error)} (see {grid.cell(cell).error})" for cell in failed]
@@ -66,17 +76,30 @@ def order(cells: tuple[RunSpec, ...]) -> list[RunSpec]:
     """Cells by urgency: what keeps others waiting first, then the longest, so that none is left over at the end."""
     behind = {cell.id: cell.total_flops for cell in cells}
     for cell in cells:
-        if cell.teacher is not None and cell.teacher.id in behind:
-            behind[cell.teacher.id] += cell.total_flops
+        for teacher in cell.teachers:
+            if teacher.id in behind:
+                behind[teacher.id] += cell.total_flops
     return sorted(cells, key=lambda cell: -behind[cell.id])
 
 
-def ready(waiting: list[RunSpec], states: Mapping[str, State]) -> RunSpec | None:
-    """The most urgent waiting cell whose teacher is there."""
-    for cell in waiting:
-        if cell.teacher is None or states[cell.teacher.id] == "finished":
-            return cell
-    return None
+def ready(
+    waiting: Sequence[RunSpec],
+    states: Mapping[str, State],
+    trunk_of: Mapping[str, RunSpec],
+    branched: Callable[[RunSpec], bool],
+) -> list[RunSpec]:
+    """The waiting cells that can start, most urgent first: their teachers are there, and their trunk or their branch.
+
+    A trunk that is done, or will not come, is not waited for.
+    """
+
+    def startable(cell: RunSpec) -> bool:
+        if any(states[teacher.id] != "finished" for teacher in cell.teachers):
+            return False
+        trunk = trunk_of.get(cell.id)
+        return trunk is None or states[trunk.id] not in ("waiting", "started") or branched(cell)
+
+    return [cell for cell in waiting if startable(cell)]
 
 
 def _run(
@@ -84,32 +107,40 @@ def _run(
     waiting: list[RunSpec],
     states: dict[str, State],
     workers: int,
+    together: int,
     checkpoint_seconds: float,
     tell: Callable[[Event], None],
 ) -> None:
     context = get_context("spawn")  # a fork after torch has started its threads may hang
     stop = context.Event()
-    running: dict[Future[State], RunSpec] = {}
+    running: dict[Future[dict[str, State]], list[RunSpec]] = {}
+    trunk_of = trunks(grid.spec.cells)
     pool = ProcessPoolExecutor(min(workers, len(waiting)), context, _start_worker, (stop, str(grid.folder)))
     try:
         with _stopped_by_signals():
             while waiting or running:
-                while len(running) < workers and (cell := ready(waiting, states)) is not None:
-                    waiting.remove(cell)
-                    running[pool.submit(_run_cell, cell.id, checkpoint_seconds)] = cell
+                while len(running) < workers:
+                    startable = ready(waiting, states, trunk_of, lambda cell: grid.cell(cell).state.exists())
+                    if not startable:
+                        break
+                    cells = pack(startable[0], startable, together)
+                    waiting[:] = [cell for cell in waiting if cell not in cells]
+                    running[pool.submit(_run_cells, [cell.id for cell in cells], checkpoint_seconds)] = cells
                 done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
                 for future in done:
-                    cell = running.pop(future)
-                    states[cell.id] = future.result()
-                    tell(Event(cell, states[cell.id]))
-                    if states[cell.id] == "started":
+                    cells, ended = running.pop(future), future.result()
+                    states |= ended
+                    for cell in cells:
+                        tell(Event(cell, states[cell.id]))
+                    if "started" in ended.values():
                         raise KeyboardInterrupt
-                    if states[cell.id] != "finished":
-                        waiting[:] = [other for other in waiting if not _needs(other, cell, states, tell)]
+                    for cell in cells:
+                        if states[cell.id] != "finished":
+                            waiting[:] = [other for other in waiting if not _needs(other, cell, states, tell)]
                 if not done:
                     tell(Event())
     except BrokenProcessPool:
-        names = ", ".join(cell.id for cell in running.values()) or "a cell"
+        names = ", ".join(cell.id for cells in running.values() for cell in cells) or "a cell"
         raise RunError(f"a worker process died (killed, or out of memory) while running {names}; {_AGAIN}") from None
     except KeyboardInterrupt:
         raise RunError(f"stopped; finished cells and the state of the others are kept: {_AGAIN}") from None
@@ -120,7 +151,7 @@ def _run(
 
 def _needs(other: RunSpec, cell: RunSpec, states: dict[str, State], tell: Callable[[Event], None]) -> bool:
     """Whether `other` can no longer run because `cell` was to teach it; notes that it is blocked."""
-    if other.teacher is None or other.teacher.id != cell.id:
+    if cell.id not in [teacher.id for teacher in other.teachers]:
         return False
     states[other.id] = "blocked"
     tell(Event(other, "blocked"))
@@ -195,32 +226,55 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run_cell(name: str, checkpoint_seconds: float) -> State:
-    """Run one cell to its end in this worker and mark it; an error is written down, not raised."""
-    grid, cell = _worker.grid, _worker.cells[name]
-    folder = grid.cell(cell)
+def _run_cells(names: list[str], checkpoint_seconds: float) -> dict[str, State]:
+    """Run cells to their ends in this worker and mark them; an error is written down, not raised."""
+    grid, cells = _worker.grid, [_worker.cells[name] for name in names]
+    ended: dict[str, State] = {}
+
+    def done(cell: RunSpec, result: "Result") -> None:
+        grid.finish(cell, result.status, result.loss)
+        ended[cell.id] = result.status
+
     _worker.busy = True
     try:
         import torch
 
-        from sweeps.training import Interrupted, Paths, train
+        from sweeps.training import Interrupted, train_together
 
-        if _worker.should_stop():
-            return "started"
-        torch.set_num_threads(1)
-        files.remove_partials(folder.path)
-        teacher = grid.cell(cell.teacher).model if cell.teacher else None
-        paths = Paths(folder.journal, folder.state, folder.model, teacher)
-        try:
-            result = train(cell, paths, checkpoint_seconds=checkpoint_seconds, stop=_worker.should_stop)
-        except Interrupted:
-            return "started"
-        grid.finish(cell, result.status, result.loss)
-        return result.status
+        if not _worker.should_stop():
+            torch.set_num_threads(1)
+            for cell in cells:
+                files.remove_partials(grid.cell(cell).path)
+            with contextlib.suppress(Interrupted):
+                train_together(
+                    [(cell, _paths(cell)) for cell in cells],
+                    checkpoint_seconds=checkpoint_seconds,
+                    stop=_worker.should_stop,
+                    done=done,
+                )
+        return {name: ended.get(name, "started") for name in names}
     except Exception:
-        folder.error.write_text(traceback.format_exc(), encoding="utf-8")
-        return "failed"
+        why = traceback.format_exc()
+        for cell in cells:
+            if cell.id not in ended:
+                grid.cell(cell).error.write_text(why, encoding="utf-8")
+        return {name: ended.get(name, "failed") for name in names}
     finally:
         _worker.busy = False
-        if _worker.terminated:  # the state is saved; back in the pool nobody would send this process home
+        if _worker.terminated:  # the states are saved; back in the pool nobody would send this process home
             _worker.exit()
+
+
+def _paths(cell: RunSpec) -> "Paths":
+    from sweeps.student import Branch, Paths
+
+    grid = _worker.grid
+    folder = grid.cell(cell)
+    family = [other for other in _worker.cells.values() if cell.trunk is not None and other.trunk == cell.trunk]
+    branches = [
+        Branch(other, grid.cell(other).state)
+        for other in family
+        if other.tokens < cell.tokens and not grid.cell(other).record.exists()
+    ]
+    teachers = tuple(grid.cell(teacher).model for teacher in cell.teachers)
+    return Paths(folder.journal, folder.state, folder.model, teachers, tuple(branches))

@@ -12,7 +12,7 @@
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,16 +77,16 @@ class Grid:
         """The state of every cell, by id, teachers before students."""
         found: dict[str, State] = {}
         for cell in self.spec.cells:
-            found[cell.id] = self._state(cell, found.get(cell.teacher.id) if cell.teacher else None)
+            found[cell.id] = self._state(cell, [found[teacher.id] for teacher in cell.teachers if teacher.id in found])
         return found
 
-    def _state(self, cell: RunSpec, teacher: State | None) -> State:
+    def _state(self, cell: RunSpec, teachers: Sequence[State]) -> State:
         folder = self.cell(cell)
         if folder.record.exists():
             return "diverged" if files.read_json(folder.record)["status"] == "diverged" else "finished"
         if folder.error.exists():
             return "failed"
-        if teacher in ("diverged", "failed", "blocked"):
+        if {"diverged", "failed", "blocked"} & set(teachers):
             return "blocked"
         return "started" if folder.journal.exists() else "waiting"
 
@@ -128,23 +128,24 @@ class Grid:
         return RunTable(tuple(records), self.spec.convention())
 
     def _record(self, cell: RunSpec, stored: Mapping[str, Any], losses: Mapping[str, float]) -> RunRecord:
-        teacher = cell.teacher
+        taught = cell.teachers
+        alone = taught[0] if len(taught) == 1 else None  # a pool has no size and no tokens
         return RunRecord(
             run_id=cell.id,
-            kind="distillation" if teacher else "supervised",
+            kind="distillation" if taught else "supervised",
             N=flops.parameters(cell.shape).non_embedding,
             D=cell.tokens,
             loss=losses[cell.id],
             C=cell.training_flops,
-            teacher_id=teacher.id if teacher else None,
-            teacher_N=flops.parameters(teacher.shape).non_embedding if teacher else None,
-            teacher_D=teacher.tokens if teacher else None,
-            teacher_loss=losses[teacher.id] if teacher else None,
-            C_logits=cell.logits_flops if teacher else None,
-            C_teacher=teacher.training_flops if teacher else None,
+            teacher_id="+".join(teacher.id for teacher in taught) or None,
+            teacher_N=flops.parameters(alone.shape).non_embedding if alone else None,
+            teacher_D=alone.tokens if alone else None,
+            teacher_loss=sum(losses[teacher.id] for teacher in taught) / len(taught) if taught else None,
+            C_logits=cell.logits_flops if taught else None,
+            C_teacher=sum(teacher.training_flops for teacher in taught) if taught else None,
             seed=cell.seed,
             status=stored["status"],
-            extras=self._extras(cell),
+            extras=self._extras(cell) | {name: stored[name] for name in MEASURED if name in stored},
         )
 
     def _extras(self, cell: RunSpec) -> dict[str, Any]:
@@ -165,8 +166,10 @@ class Grid:
             "learning_rate": cell.learning_rate,
             "weight_decay": recipe.weight_decay,
             "z_loss": recipe.z_loss,
-            "lambda": cell.lam,
-            "tau": cell.tau,
+            "schedule": recipe.schedule,
+            "parametrisation": recipe.parametrisation,
+            "precision": recipe.precision,
+            **_consultation(cell),
             "half": cell.half,
             "epochs": cell.tokens / self.corpus["tokens"][cell.half],
             "validation_tokens": recipe.validation_tokens,
@@ -260,6 +263,27 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 _LOCK = ".lock"
+
+MEASURED = ("kl_to_teacher", "ece", "ece_to_teacher")
+"""What the record of a cell may hold beside its loss."""
+
+
+def _consultation(cell: RunSpec) -> dict[str, Any]:
+    """The columns that say how a run learned from its teachers: empty for a supervised one."""
+    asked = cell.consultation
+    if asked is None:
+        return dict.fromkeys(("lambda", "tau", "direction", "signal", "kept", "pool", "window", "every", "fraction"))
+    return {
+        "lambda": asked.lam,
+        "tau": asked.tau,
+        "direction": asked.direction,
+        "signal": asked.signal,
+        "kept": asked.kept,
+        "pool": asked.pool if len(cell.teachers) > 1 else None,
+        "window": f"{asked.start:g}:{asked.end:g}",
+        "every": asked.every,
+        "fraction": asked.fraction,
+    }
 
 
 def _loss(record: Mapping[str, Any]) -> float:

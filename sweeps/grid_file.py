@@ -8,6 +8,8 @@ from typing import Any
 from fitting.errors import Faults, InputError
 from fitting.flops import Shape
 from sweeps import corpora
+from sweeps.consultation import Consultation
+from sweeps.consultation_table import differences, read_consultation
 from sweeps.spec import GridSpec, Recipe, Role, RunSpec
 from sweeps.toml_tables import Table, nearest
 
@@ -79,14 +81,20 @@ class _GridReader:
             z_loss=training.not_negative("z_loss", 1e-4),
             validation_tokens=corpus_table.count("validation_tokens", 65536),
             validations=training.count("validations", 2),
+            parametrisation=model.choice("parametrisation", ("standard", "mup"), "standard"),
+            schedule=training.choice("schedule", ("cosine", "branches"), "cosine"),
+            decay_share=training.share("decay_share", None),
+            precision=training.choice("precision", ("fp32", "bf16"), "fp32"),
+            compiled=training.flag("compile", False),
+            devices=training.count("devices", 1),
         )
-        lam, tau = distillation.share("lambda", 1.0), distillation.positive("tau", 1.0)
+        consultation = read_consultation(distillation, Consultation())
         for table in (corpus_table, model, training, distillation, self.root):
             table.close()
         self._check_recipe(recipe, family, corpus)
         for role, tables in groups.items():
             for table in tables:
-                self._cells(role, table, family, recipe, corpus, (lam, tau))
+                self._cells(role, table, family, recipe, corpus, consultation)
         if not any(groups.values()):
             self.faults.add("a grid needs at least one [[teachers]], [[supervised]] or [[distilled]] table")
         return GridSpec(name, corpus.source if corpus else "", tuple(self.cells.values()))
@@ -119,6 +127,19 @@ class _GridReader:
                 f"[training] batch_tokens: {recipe.batch_tokens} is no multiple of n_ctx = {family.n_ctx}; "
                 f"write {_neighbours(recipe.batch_tokens, family.n_ctx)}"
             )
+        if recipe.parametrisation == "mup" and recipe.reference_width is None:
+            self.faults.add(
+                "[training] reference_width: is missing; under μP it is the width at which learning_rate was tuned"
+            )
+        if recipe.decay_share is not None and recipe.schedule != "branches":
+            self.faults.add('[training] decay_share: only the schedule "branches" decays by it; remove it')
+        elif recipe.decay_share is not None and not 0 < recipe.decay_share < 1:
+            self.faults.add(f"[training] decay_share: must lie between 0 and 1, not {recipe.decay_share:g}")
+        if recipe.batch_tokens and recipe.batch_tokens // family.n_ctx % recipe.devices:
+            self.faults.add(
+                f"[training] devices: {recipe.batch_tokens // family.n_ctx} windows a step do not divide evenly over "
+                f"{recipe.devices} devices"
+            )
         held = corpus.held_out_capacity(family.n_ctx) if corpus else 0
         if recipe.validation_tokens % family.n_ctx:
             self.faults.add(
@@ -138,40 +159,58 @@ class _GridReader:
         family: _Family,
         recipe: Recipe,
         corpus: corpora.Corpus | None,
-        distillation: tuple[float, float],
+        consultation: Consultation,
     ) -> None:
         """The product of one table's lists, each cell checked and added."""
         layers, tokens, seeds = table.counts("layers"), table.counts("tokens"), table.seeds("seeds", [0])
-        teachers: list[RunSpec | None] = [None]
+        taught: list[tuple[RunSpec, ...]] = [()]
+        asked: Consultation | None = None
         if role == "distilled":
-            teachers = [self._teacher(name, table) for name in table.texts("teachers")]
+            taught = self._taught(table)
+            asked = read_consultation(table, consultation)
         table.close()
         shapes = {depth: self.faults.collect(_member, family, depth, table.place("layers")) for depth in layers}
         half: corpora.Half = "teacher" if role == "teacher" else "student"
         sound = [count for count in tokens if self._tokens_fit(count, table, recipe, corpus, half, family.n_ctx)]
-        lam, tau = distillation if role == "distilled" else (0.0, 1.0)
         for depth, shape in shapes.items():
             for count in sound:
                 for seed in seeds:
-                    for teacher in teachers:
-                        if shape is None or (teacher is None) == (role == "distilled"):
+                    for teachers in taught:
+                        if shape is None:
                             continue
                         name = f"{_LETTER[role]}-L{depth}-{_written(count)}-s{seed}"
-                        name += f"-from-{teacher.id}" if teacher else ""
-                        if name in self.cells:
-                            self.faults.add(f"{table.where} the cell {name} is asked for twice; remove one")
-                        self.cells[name] = RunSpec(
-                            name, role, shape, family.aspect, count, seed, recipe, lam, tau, teacher
-                        )
+                        if asked is not None:
+                            name += f"-from-{'+'.join(teacher.id for teacher in teachers)}"
+                            name += differences(asked, consultation)
+                        cell = RunSpec(name, role, shape, family.aspect, count, seed, recipe, teachers, asked)
+                        self._add(cell, table)
 
-    def _teacher(self, name: str, table: Table) -> RunSpec | None:
+    def _add(self, cell: RunSpec, table: Table) -> None:
+        """Take a cell into the grid unless something speaks against it."""
+        if cell.id in self.cells:
+            self.faults.add(f"{table.where} the cell {cell.id} is asked for twice; remove one")
+        if cell.recipe.schedule == "branches" and cell.recipe.warmup_steps >= cell.branches_at:
+            self.faults.add(
+                f"{table.place('tokens')}: {cell.tokens} tokens are {cell.steps} steps that decay after "
+                f"{cell.branches_at}, before the warm-up of {cell.recipe.warmup_steps} is over, which branches keep "
+                "whole; ask for more tokens or lower [training] warmup_steps"
+            )
+        self.cells[cell.id] = cell
+
+    def _taught(self, table: Table) -> list[tuple[RunSpec, ...]]:
+        """The teachers of each cell: one of `teachers`, or all of one of `pools`."""
+        pools = table.text_lists("pools")
+        alone = table.texts("teachers") if "teachers" in table or not pools else []
+        found = [[self._teacher(name, table, "teachers")] for name in alone]
+        found += [[self._teacher(name, table, "pools") for name in names] for names in pools]
+        return [tuple(teacher for teacher in one if teacher) for one in found if None not in one]
+
+    def _teacher(self, name: str, table: Table, key: str) -> RunSpec | None:
         known = [cell.id for cell in self.cells.values() if cell.role == "teacher"]
         if name in known:
             return self.cells[name]
         listed = f"; this grid's teachers: {', '.join(known)}" if known else "; add it as a [[teachers]] table"
-        self.faults.add(
-            f"{table.place('teachers')}: {name!r} is not a teacher of this grid{nearest(name, known) or listed}"
-        )
+        self.faults.add(f"{table.place(key)}: {name!r} is not a teacher of this grid{nearest(name, known) or listed}")
         return None
 
     def _tokens_fit(

@@ -19,7 +19,9 @@ class Entry:
     `train_loss` and `val_loss` are cross-entropies of the data in nats per token: the first is the mean over the
     steps since the entry before, the second on the held-out slice (None where it was not taken). `objective` is
     Eq 7 (arXiv 2502.08606), averaged likewise. FLOPs are itemised and causal, so far: the training of this model,
-    and its teacher's forward passes. A loss that is not finite is None. `lr` is the rate of the step's update.
+    and its teachers' forward passes. A loss that is not finite is None. `lr` is the rate of the step's update. `kl` is
+    the divergence from the teacher's distribution in nats per token, where it was asked and tells. `mfu` is FLOP/s over
+    the device's peak, of all that the process did since the entry before.
     """
 
     step: int
@@ -31,6 +33,8 @@ class Entry:
     val_loss: float | None
     lr: float
     tokens_per_s: float
+    kl: float | None = None
+    mfu: float | None = None
 
 
 class Journal:
@@ -51,6 +55,9 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
 

@@ -28,7 +28,7 @@ def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State],
     out.print()
     table = terminal.table("cell", "N", "D", "steps", "FLOPs", "after", "state", left=("after", "state"))
     for cell in grid.cells:
-        table.add_row(*_columns(cell), cell.teacher.id if cell.teacher else "", states[cell.id])
+        table.add_row(*_columns(cell), "+".join(teacher.id for teacher in cell.teachers), states[cell.id])
     terminal.show_table(out, table)
     if time is None:
         out.print("No estimate of the time: torch is not installed (pip install 'distillaw[sweeps]').")
@@ -90,7 +90,7 @@ def _cell_object(cell: RunSpec, state: State) -> dict[str, Any]:
     return {
         "id": cell.id,
         "role": cell.role,
-        "teacher": cell.teacher.id if cell.teacher else None,
+        "teacher": "+".join(teacher.id for teacher in cell.teachers) or None,
         "N": flops.parameters(cell.shape).non_embedding,
         "D": cell.tokens,
         "steps": cell.steps,

@@ -7,14 +7,18 @@ and `RunSpec.digest` tells two apart. Quantities are tokens and parameters.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fitting import flops
 from fitting.flops import Shape
 from sweeps import corpora
+from sweeps.consultation import Consultation
+from sweeps.schedule import Schedule, branches_at
 
 Role = Literal["teacher", "supervised", "distilled"]
+Parametrisation = Literal["standard", "mup"]
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,10 @@ class Recipe:
 
     `batch_tokens` is tokens in one optimizer step. `learning_rate` is the peak at every width, or with
     `reference_width` at that width, and elsewhere in proportion to 1/d_model. `warmup_steps` is cut to a tenth of a
-    run. `weight_decay` is decoupled: a step takes `weight_decay` times the schedule's share of its peak off every
-    matrix. `clip` bounds the global gradient norm, `z_loss` is λ_Z of Eq 7. The held-out loss is taken over
-    `validation_tokens`, `validations` times in a run.
+    run where the schedule is the cosine. `weight_decay` is decoupled: a step takes `weight_decay` times the schedule's
+    share of its peak off every matrix. `clip` bounds the global gradient norm, `z_loss` is λ_Z of Eq 7. The held-out
+    loss is taken over `validation_tokens`, `validations` times in a run, in float32 whatever the `precision`.
+    `decay_share` is the last part of a run of the schedule "branches". `devices` is how many a run is spread over.
     """
 
     corpus: str
@@ -38,11 +43,17 @@ class Recipe:
     z_loss: float
     validation_tokens: int
     validations: int
+    parametrisation: Parametrisation = "standard"
+    schedule: Schedule = "cosine"
+    decay_share: float | None = None
+    precision: Precision = "fp32"
+    compiled: bool = False
+    devices: int = 1
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One cell of a grid. `teacher` is the whole specification of the teacher, for a distilled run.
+    """One cell of a grid. A distilled run has the whole specifications of its `teachers` and its `consultation`.
 
     A teacher trains on the teachers' half of the corpus, everything else on the students'. Initial weights and
     the order of batches are functions of (seed, shape) and of seed alone, so that a supervised run and all
@@ -56,9 +67,8 @@ class RunSpec:
     tokens: int
     seed: int
     recipe: Recipe
-    lam: float = 0.0
-    tau: float = 1.0
-    teacher: "RunSpec | None" = None
+    teachers: "tuple[RunSpec, ...]" = ()
+    consultation: Consultation | None = None
 
     @property
     def steps(self) -> int:
@@ -81,13 +91,45 @@ class RunSpec:
 
     @property
     def logits_flops(self) -> float:
-        """FLOPs spent on the teacher's forward passes over this run's tokens; 0 for a supervised run."""
-        return flops.forward(self.teacher.shape).total * self.tokens if self.teacher else 0.0
+        """FLOPs of the teachers' forward passes that this run makes; 0 for a supervised run or one from a cache."""
+        online = self.consultation is not None and self.consultation.signal == "online"
+        return self.consulted_flops if online else 0.0
+
+    @property
+    def consulted_flops(self) -> float:
+        """FLOPs of the teachers' forward passes behind this run's targets, whoever made them."""
+        return self.consulted_flops_after(self.steps)
+
+    def consulted_flops_after(self, step: int) -> float:
+        """The same for the first `step` steps of the run."""
+        if self.consultation is None:
+            return 0.0
+        runs = self.consultation.schedule(self.steps, len(self.teachers), self.stream("consultation"))[:step].sum(0)
+        costs = [flops.forward(teacher.shape).total * self.recipe.batch_tokens for teacher in self.teachers]
+        return float(sum(count * cost for count, cost in zip(runs.tolist(), costs, strict=True)))
 
     @property
     def total_flops(self) -> float:
-        """All FLOPs of this cell, its teacher's own training not counted."""
+        """All FLOPs of this cell, its teachers' own training not counted."""
         return self.training_flops + self.logits_flops
+
+    @property
+    def trunk(self) -> str | None:
+        """What this run shares with runs that differ in their tokens only; None where that is nothing."""
+        when = self.consultation and (self.consultation.start, self.consultation.end)
+        if self.recipe.schedule != "branches" or when not in (None, (0.0, 1.0)):
+            return None
+        return replace(self, id="", tokens=0).digest()
+
+    @property
+    def branches_at(self) -> int:
+        """The step after which a run of the schedule "branches" begins to decay."""
+        return branches_at(self.steps, self.recipe.decay_share)
+
+    @property
+    def own_share(self) -> float:
+        """The part of a run of the schedule "branches" that it shares with no other."""
+        return 1 - self.branches_at / self.steps
 
     def stream(self, purpose: str) -> int:
         """A 63-bit seed for `purpose`; teachers draw from another stream than students do."""
@@ -105,13 +147,14 @@ class RunSpec:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "RunSpec":
         """Read back what `to_dict` wrote."""
-        teacher = data["teacher"]
+        asked = data["consultation"]
         return cls(
             **{
                 **data,
                 "shape": Shape(**data["shape"]),
                 "recipe": Recipe(**data["recipe"]),
-                "teacher": cls.from_dict(teacher) if teacher else None,
+                "teachers": tuple(cls.from_dict(teacher) for teacher in data["teachers"]),
+                "consultation": Consultation(**asked) if asked else None,
             }
         )
 

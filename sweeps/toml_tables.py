@@ -65,6 +65,32 @@ class Table:
         """true or false."""
         return self._take(key, default, _flag)
 
+    def choice(self, key: str, known: tuple[str, ...], default: str | None = REQUIRED) -> Any:
+        """One of the texts in `known`."""
+
+        def read(value: Any, place: str) -> str:
+            if value not in known:
+                raise InputError(
+                    f"{place}: must be one of {', '.join(known)}, not {value!r}{nearest(str(value), [*known])}"
+                )
+            return str(value)
+
+        return self._take(key, default, read)
+
+    def window(self, key: str, default: tuple[float, float]) -> Any:
+        """Two shares, [start, end), of which the first is the smaller."""
+        return self._take(key, default, _window)
+
+    def text_lists(self, key: str) -> list[list[str]]:
+        """A list of lists of strings; none where it is absent."""
+
+        def read(value: Any, place: str) -> list[str]:
+            if not isinstance(value, list) or not value:
+                raise InputError(f"{place}: must be a list of lists, [[...], [...]], not {value!r}")
+            return [_text(item, place) for item in value]
+
+        return self._list(key, [], read)
+
     def seed(self, key: str, default: int | None = REQUIRED) -> Any:
         """A whole number, zero allowed."""
         return self._take(key, default, _seed)
@@ -160,6 +186,15 @@ def _flag(value: Any, place: str) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{place}: must be true or false, not {value!r}")
     return value
+
+
+def _window(value: Any, place: str) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise InputError(f"{place}: must be two shares of training, [0.0, 0.5], not {value!r}")
+    start, end = (_share(item, place) for item in value)
+    if not start < end:
+        raise InputError(f"{place}: must start before it ends, not {value!r}")
+    return start, end
 
 
 def _seed(value: Any, place: str) -> int:

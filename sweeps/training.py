@@ -1,29 +1,31 @@
-"""One run from its specification: Lightning's Trainer around the objective, a journal and a resumable state.
+"""Cells from specification to end: Lightning's Trainer around one student, or several that share a teacher.
 
 Everything a step depends on is a function of (specification, step) or part of the state, so that a run that was
-interrupted and resumed ends with the same bits as one that was not, on a CPU with the same number of threads.
+interrupted and resumed ends with the same bits as one that was not, on a CPU with the same number of threads. Students
+that are trained together read the same batches and one teacher forward a step; each ends as it would alone.
 """
 
 import logging
-import math
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from fitting import flops
 from fitting.errors import DistillawError
-from sweeps import checkpoints, corpora, objectives, schedule
-from sweeps.feeding import Batches, validation_loss
-from sweeps.journal import Entry, Journal
-from sweeps.models import Transformer, initialise
+from sweeps import corpora
+from sweeps.feeding import Batches
+from sweeps.journal import Journal
+from sweeps.peaks import peak
 from sweeps.spec import RunSpec
+from sweeps.student import Paths, Result, Student
+from sweeps.teachers import trained
+from sweeps.teachers.online import Online
+from sweeps.teachers.shared import Shared
+from sweeps.teachers.source import Source
 
 with warnings.catch_warnings():  # lightning's own imports warn of what it will have to change, not we
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -31,224 +33,170 @@ with warnings.catch_warnings():  # lightning's own imports warn of what it will 
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import LightningModule, Trainer
 
-ENTRIES = 32
-"""Journal entries in a run, evenly spaced; validation is rarer (`Recipe.validations`)."""
-
-BETAS = (0.9, 0.95)
-"""AdamW's; the paper does not state its own."""
-
 
 class Interrupted(DistillawError):
-    """A run was asked to stop; its state is saved and the same call resumes it."""
-
-
-class _Diverged(Exception):
-    """The loss is no longer finite."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """The end of a run. `loss` is the held-out cross-entropy in nats per token, NaN for a diverged run."""
-
-    status: Literal["finished", "diverged"]
-    loss: float
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Where a run keeps its files."""
-
-    journal: Path
-    state: Path
-    model: Path
-    teacher: Path | None = None
+    """Runs were asked to stop; their states are saved and the same call resumes them."""
 
 
 def train(
     spec: RunSpec, paths: Paths, *, checkpoint_seconds: float = 10.0, stop: Callable[[], bool] = lambda: False
 ) -> Result:
-    """Train one cell to its end, from its saved state if there is one, and save the model.
+    """Train one cell to its end; `train_together` says how."""
+    results: list[Result] = []
+    train_together(
+        [(spec, paths)],
+        checkpoint_seconds=checkpoint_seconds,
+        stop=stop,
+        done=lambda _, result: results.append(result),
+    )
+    return results[0]
 
-    A run is "diverged" when its loss is no longer finite, or when it ends no better than a uniform guess (ln V);
-    it then leaves no model. `stop` is asked after every update; when it says so, the state is saved and
-    `Interrupted` raised. A state is saved every `checkpoint_seconds` of training.
+
+def train_together(
+    cells: Sequence[tuple[RunSpec, Paths]],
+    *,
+    checkpoint_seconds: float = 10.0,
+    stop: Callable[[], bool] = lambda: False,
+    done: Callable[[RunSpec, Result], None],
+) -> None:
+    """Train cells that read the same batches from the same teachers, each from its saved state if there is one.
+
+    A run is "diverged" when its loss is no longer finite, or when it ends no better than a uniform guess (ln V); it
+    then leaves no model, and the others go on. `done` is told of each as it ends. `stop` is asked after every update;
+    when it says so, the states are saved and `Interrupted` raised. States are saved every `checkpoint_seconds`.
     """
-    corpus = corpora.load(spec.recipe.corpus)
-    model = Transformer(spec.shape)
-    initialise(model, spec.stream("init"))
-    teacher = checkpoints.load_model(paths.teacher) if paths.teacher else None
-    run = Run(spec, model, teacher, corpus, paths.state, checkpoint_seconds, stop)
-    with Journal(paths.journal) as journal:
-        run.journal = journal
-        try:
-            run.fit()
-        except _Diverged:
-            paths.state.unlink(missing_ok=True)
-            return Result("diverged", math.nan)
-    loss = run.val_loss
-    if not loss < math.log(spec.shape.n_vocab):
-        paths.state.unlink(missing_ok=True)
-        return Result("diverged", math.nan)
-    checkpoints.save_model(paths.model, spec, model, loss, corpus.describe())
-    return Result("finished", loss)
+    first, paths = cells[0]
+    corpus = corpora.load(first.recipe.corpus)
+    members = [Shared(source) for source in _sources(first, paths)]
+    students = [Student(spec, where, corpus, members) for spec, where in cells]
+    run = Run(students, members, corpus, checkpoint_seconds, stop, done)
+    try:
+        for student in students:
+            student.journal = Journal(student.paths.journal)
+        run.fit()
+    finally:
+        for student in students:
+            if student.journal is not None:
+                student.journal.close()
+
+
+def _sources(spec: RunSpec, paths: Paths) -> list[Source]:
+    return [Online(trained.load(path)) for path in paths.teachers]
 
 
 class Run(LightningModule):
-    """A student on its way. The teacher is held outside the module tree: no checkpoint, optimizer or `.train()`
-    call can reach it."""
-
-    journal: Journal
+    """Students on their way. Teachers are held outside the module tree: no checkpoint, optimizer or `.train()` call
+    can reach them."""
 
     def __init__(
         self,
-        spec: RunSpec,
-        model: Transformer,
-        teacher: Transformer | None,
+        students: Sequence[Student],
+        members: Sequence[Shared],
         corpus: corpora.Corpus,
-        state: Path,
         checkpoint_seconds: float,
         stop: Callable[[], bool],
+        done: Callable[[RunSpec, Result], None],
     ) -> None:
         super().__init__()
-        self.spec, self.model, self.corpus = spec, model, corpus
-        self._outside = (teacher,)  # a tuple is no submodule
-        self._state, self._checkpoint_seconds, self._stop = state, checkpoint_seconds, stop
-        self._adamw = _optimizer(model, spec)
-        self._start = 0
-        self._sums = torch.zeros(3, dtype=torch.float64)  # updates, cross-entropy, objective since the last entry
-        self._every = -(-spec.steps // ENTRIES)
-        self.val_loss = math.nan
+        self.automatic_optimization = False  # several students have several optimizers
+        self.models = nn.ModuleList(student.model for student in students)
+        self._students, self._members = tuple(students), tuple(members)
+        self._corpus, self._checkpoint_seconds, self._stop, self._done = corpus, checkpoint_seconds, stop, done
+        self._step = min(student.start for student in students)
+        self._own_work = 0.0
+        recipe = students[0].spec.recipe
+        if recipe.compiled:
+            for model in self.models:
+                model.compile(dynamic=False)
 
     def fit(self) -> None:
         """Run the updates that are left."""
-        progress = checkpoints.load_state(self._state, self.spec, self.model, self._adamw)
-        if progress is not None:
-            self._start, self._sums = progress.step, progress.sums
-        loader = DataLoader(Batches(self.spec, self.corpus, self._start), batch_size=None)
+        longest = max((student.spec for student in self._students), key=lambda spec: spec.steps)
+        loader = DataLoader(Batches(longest, self._corpus, self._step), batch_size=None)
         with warnings.catch_warnings():
             for message, category in _HARMLESS:
                 warnings.filterwarnings("ignore", message=message, category=category)
-            _trainer(self.spec, self.spec.steps - self._start).fit(self, train_dataloaders=loader)
+            _trainer(longest).fit(self, train_dataloaders=loader)
 
-    @property
-    def step(self) -> int:
-        """Updates made, those before a resumption included."""
-        return self._start + self.trainer.global_step
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self._adamw
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [student.optimizer for student in self._students]
 
     def on_fit_start(self) -> None:
-        (teacher,) = self._outside
-        if teacher is not None:
-            teacher.to(self.device)
-        self._sums = self._sums.to(self.device)
-        for state in self._adamw.state.values():  # restored on the CPU, before the module was moved
-            for key, value in state.items():
-                state[key] = value.to(self.device)
-        self._entry_at = self._saved_at = time.monotonic()
-        self._entry_step = self._start
+        for student in self._students:
+            student.begin(self.device)
+        self._peak = peak(self.device, self._students[0].spec.recipe.precision)
+        self._saved_at = time.monotonic()
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        recipe = self.spec.recipe
-        self._rate = schedule.learning_rate(
-            self.step, peak=self.spec.learning_rate, warmup_steps=recipe.warmup_steps, steps=self.spec.steps
-        )
-        for group in self._adamw.param_groups:
-            group["lr"] = self._rate
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         inputs, targets = batch
-        (teacher,) = self._outside
-        hidden = taught = None
-        if teacher is not None:
-            with torch.no_grad():
-                hidden, taught = teacher(inputs), teacher.head
-        loss = objectives.objective(
-            student_hidden=self.model(inputs),
-            student_head=self.model.head,
-            targets=targets,
-            teacher_hidden=hidden,
-            teacher_head=taught,
-            lam=self.spec.lam,
-            tau=self.spec.tau,
-            z_loss=self.spec.recipe.z_loss,
-        )
-        self._latest = torch.stack((torch.ones_like(loss.z), loss.cross_entropy, loss.objective.detach()))
-        return loss.objective
+        step = self._step
+        for student in self._students:
+            if not student.takes(step):
+                continue
+            loss = student.loss(inputs, targets, student.target(step, inputs))
+            self.manual_backward(loss.objective)
+            student.update(step, loss)
+            self._own_work += flops.training(student.spec.shape, inputs.numel())
+        self._step += 1
+        self._after(self._step)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._sums += self._latest
-        step, last = self.step, self.step == self.spec.steps
-        if step % self._every == 0 or last:
-            self._log(step, last)
-        stop = self._stop() and not last
-        if stop or (time.monotonic() - self._saved_at >= self._checkpoint_seconds and not last):
-            if not bool(self._sums.isfinite().all()):
-                raise _Diverged
-            checkpoints.save_state(
-                self._state, self.spec, self.model, self._adamw, checkpoints.Progress(step, self._sums)
-            )
-            self._saved_at = time.monotonic()
+    @property
+    def _work(self) -> float:
+        """FLOPs that this process has done: its students' training, and each teacher's forward passes once."""
+        spec = self._students[0].spec
+        if spec.consultation is None or spec.consultation.signal != "online":
+            return self._own_work
+        prices = [flops.forward(teacher.shape).total * spec.recipe.batch_tokens for teacher in spec.teachers]
+        return self._own_work + sum(m.asked * price for m, price in zip(self._members, prices, strict=True))
+
+    def _after(self, step: int) -> None:
+        """What happens between two updates: journals, ends, branches, states."""
+        moving = [student for student in self._students if student.takes(step - 1)]
+        for student in moving:
+            if student.logs_after(step):
+                student.log(step, student.sums, self._work, self._peak)
+            if step == student.spec.steps and student.result is None:
+                student.finish()
+            if student.result is not None:
+                self._end(student)
+            else:
+                student.branch(step)
+        left = [student for student in self._students if student.result is None]
+        if not left:
+            self.trainer.should_stop = True
+            return
+        stop = self._stop()
+        if stop or time.monotonic() - self._saved_at >= self._checkpoint_seconds:
+            self._save(step)
         if stop:
-            raise Interrupted(f"{self.spec.id}: stopped after {step} of {self.spec.steps} steps")
+            names = ", ".join(student.spec.id for student in left)
+            raise Interrupted(f"{names}: stopped after {step} of {left[0].spec.steps} steps")
 
-    def _log(self, step: int, last: bool) -> None:
-        spec, batch_tokens = self.spec, self.spec.recipe.batch_tokens
-        now = time.monotonic()
-        updates, cross_entropy, objective = self._sums.tolist()
-        finite = math.isfinite(cross_entropy) and math.isfinite(objective)
-        validate = finite and (last or self._validates_at(step))
-        if validate:
-            self.val_loss = validation_loss(self.model, spec, self.corpus, self.device)
-        finite = finite and (not validate or math.isfinite(self.val_loss))
-        self.journal.append(
-            Entry(
-                step=step,
-                tokens=step * batch_tokens,
-                flops_training=flops.training(spec.shape, step * batch_tokens),
-                flops_logits=spec.logits_flops * step / spec.steps,
-                train_loss=cross_entropy / updates if finite else None,
-                objective=objective / updates if finite else None,
-                val_loss=self.val_loss if validate and finite else None,
-                lr=self._rate,
-                tokens_per_s=(step - self._entry_step) * batch_tokens / max(now - self._entry_at, 1e-9),
-            )
-        )
-        if not finite:
-            raise _Diverged
-        self._sums.zero_()
-        self._entry_at, self._entry_step = time.monotonic(), step
+    def _end(self, student: Student) -> None:
+        assert student.result is not None
+        student.close()
+        self._done(student.spec, student.result)
 
-    def _validates_at(self, step: int) -> bool:
-        """Whether one of the evenly spaced validations falls between the entry before and this one."""
-        share = self.spec.steps / self.spec.recipe.validations
-        return step // share > (step - self._every) // share
+    def _save(self, step: int) -> None:
+        for student in self._students:
+            if student.result is not None or student.start > step:
+                continue
+            if bool(student.sums.isfinite().all()):
+                student.save(step)
+                continue
+            student.log(step, student.sums, self._work, self._peak)  # which ends it
+            self._end(student)
+        self._saved_at = time.monotonic()
 
 
-def _optimizer(model: Transformer, spec: RunSpec) -> torch.optim.AdamW:
-    """AdamW with the decoupled decay of Loshchilov & Hutter (arXiv 1711.05101): independent of the peak rate.
-
-    torch multiplies the decay by the rate, so it is divided by the peak here. Gains do not decay.
-    """
-    recipe = spec.recipe
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    gains = [parameter for parameter in model.parameters() if parameter.ndim == 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay / spec.learning_rate},
-        {"params": gains, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=BETAS, fused=True)
-
-
-def _trainer(spec: RunSpec, updates: int) -> Trainer:
+def _trainer(spec: RunSpec) -> Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # its banners say nothing about a run
     cuda = torch.cuda.is_available()
     return Trainer(
         accelerator="gpu" if cuda else "cpu",  # "auto" would take Apple's, which has no float64 for the sums
         devices=1,
-        max_steps=updates,
-        gradient_clip_val=spec.recipe.clip,
+        precision="bf16-mixed" if spec.recipe.precision == "bf16" else "32-true",
+        max_epochs=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -12,6 +12,7 @@ import pytest
 from fitting import flops
 from fitting.errors import InputError
 from sweeps import grid_file
+from sweeps.consultation import Consultation
 from sweeps.schedule import learning_rate
 from sweeps.spec import GridSpec, RunSpec
 
@@ -64,24 +65,25 @@ def test_a_grid_is_the_product_of_its_lists() -> None:
         "d-L1-128K-s0-from-t-L2-256K-s0",
     ]
     distilled = grid.cells[-1]
-    assert distilled.teacher == grid.cells[0]
-    assert (distilled.steps, distilled.tokens, distilled.half, distilled.lam) == (125, 128_000, "student", 1.0)
-    assert (grid.cells[0].half, grid.cells[0].lam) == ("teacher", 0.0)
+    assert distilled.teachers == (grid.cells[0],)
+    assert (distilled.steps, distilled.tokens, distilled.half) == (125, 128_000, "student")
+    assert distilled.consultation == Consultation()
+    assert (grid.cells[0].half, grid.cells[0].consultation) == ("teacher", None)
 
 
 def test_flops_are_the_ledgers() -> None:
     cell = grid_file.parse(SOUND).cells[-1]
-    assert cell.teacher is not None
+    (teacher,) = cell.teachers
     assert cell.training_flops == flops.training(cell.shape, 128_000)
-    assert cell.logits_flops == flops.forward(cell.teacher.shape).total * 128_000
+    assert cell.logits_flops == flops.forward(teacher.shape).total * 128_000
     assert cell.total_flops == cell.training_flops + cell.logits_flops
 
 
 def test_a_cell_is_json_and_its_digest_sees_its_teacher() -> None:
     cell = grid_file.parse(SOUND).cells[-1]
     assert RunSpec.from_dict(json.loads(json.dumps(cell.to_dict()))) == cell
-    assert cell.teacher is not None
-    other = replace(cell, teacher=replace(cell.teacher, seed=5))
+    (teacher,) = cell.teachers
+    other = replace(cell, teachers=(replace(teacher, seed=5),))
     assert other.digest() != cell.digest()
 
 

@@ -13,9 +13,13 @@ from fitting import flops
 from fitting.flops import Shape
 from sweeps import checkpoints, corpora, journal
 from sweeps.checkpoints import CheckpointError
-from sweeps.models import Transformer, initialise
+from sweeps.consultation import Consultation
 from sweeps.spec import Recipe, RunSpec
-from sweeps.training import Interrupted, Paths, Result, Run, train
+from sweeps.student import Paths, Result, Student
+from sweeps.teachers import trained
+from sweeps.teachers.online import Online
+from sweeps.teachers.shared import Shared
+from sweeps.training import Interrupted, Run, train, train_together
 
 RECIPE = Recipe(
     corpus="stdlib",
@@ -37,14 +41,16 @@ def shape(layers: int) -> Shape:
 
 TEACHER = RunSpec("t", "teacher", shape(2), 16, 256 * 40, 0, RECIPE)
 SUPERVISED = RunSpec("s", "supervised", shape(1), 16, 256 * 40, 0, RECIPE)
-DISTILLED = replace(SUPERVISED, id="d", role="distilled", lam=0.5, tau=2.0, teacher=TEACHER)
+DISTILLED = replace(
+    SUPERVISED, id="d", role="distilled", teachers=(TEACHER,), consultation=Consultation(lam=0.5, tau=2.0)
+)
 
 
 def paths(folder: Path, spec: RunSpec) -> Paths:
     home = folder / spec.id
     home.mkdir(exist_ok=True)
-    teacher = folder / spec.teacher.id / "model.safetensors" if spec.teacher else None
-    return Paths(home / "journal.jsonl", home / "state.safetensors", home / "model.safetensors", teacher)
+    teachers = tuple(folder / teacher.id / "model.safetensors" for teacher in spec.teachers)
+    return Paths(home / "journal.jsonl", home / "state.safetensors", home / "model.safetensors", teachers)
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +87,7 @@ class StopAfter:
 def test_interrupted_and_resumed_is_bitwise_uninterrupted(
     school: Path, tmp_path: Path, spec: RunSpec, stops: tuple[int, ...]
 ) -> None:
-    where = replace(paths(tmp_path, spec), teacher=paths(school, spec).teacher)
+    where = replace(paths(tmp_path, spec), teachers=paths(school, spec).teachers)
     for updates in stops:
         with pytest.raises(Interrupted, match=f"of {spec.steps} steps"):
             train(spec, where, stop=StopAfter(updates))
@@ -89,7 +95,7 @@ def test_interrupted_and_resumed_is_bitwise_uninterrupted(
     whole = paths(school, spec)
     assert where.model.read_bytes() == whole.model.read_bytes()
     assert where.model.with_suffix(".json").read_bytes() == whole.model.with_suffix(".json").read_bytes()
-    clock = {"tokens_per_s": 0.0}
+    clock = {"tokens_per_s": 0.0, "mfu": 0.0}
     assert [replace(entry, **clock) for entry in journal.read(where.journal)] == [
         replace(entry, **clock) for entry in journal.read(whole.journal)
     ]
@@ -140,22 +146,22 @@ def test_a_model_file_is_enough_to_teach(school: Path) -> None:
 
 
 def test_the_teacher_is_outside_and_unchanged(school: Path, tmp_path: Path) -> None:
-    where = replace(paths(tmp_path, DISTILLED), teacher=paths(school, DISTILLED).teacher)
-    assert where.teacher is not None
-    student, teacher = Transformer(DISTILLED.shape), checkpoints.load_model(where.teacher)
-    initialise(student, 0)
+    where = replace(paths(tmp_path, DISTILLED), teachers=paths(school, DISTILLED).teachers)
+    teacher = trained.load(where.teachers[0]).model
+    corpus, members = corpora.load("stdlib"), [Shared(Online(trained.Trained(teacher)))]
+    taught = Student(DISTILLED, where, corpus, members)
+    student = taught.model
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    run = Run(DISTILLED, student, teacher, corpora.load("stdlib"), where.state, 0.0, lambda: False)
-    run.journal = journal.Journal(where.journal)
-    with run.journal:
-        run.fit()
-    own = {f"model.{name}" for name, _ in student.named_parameters()}
-    assert set(dict(run.named_parameters())) == own
-    assert set(run.state_dict()) == own
+    run = Run([taught], members, corpus, 0.0, lambda: False, lambda *_: None)
+    run.fit()
+    own = {name for name, _ in student.named_parameters()}
+    assert set(dict(run.named_parameters())) == {f"models.0.{name}" for name in own}
+    assert set(run.state_dict()) == {f"models.0.{name}" for name in own}
     run.train()
     assert not teacher.training
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
-    optimised = {id(parameter) for group in run.configure_optimizers().param_groups for parameter in group["params"]}
+    (optimizer,) = run.configure_optimizers()
+    optimised = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     assert optimised == {id(parameter) for parameter in student.parameters()}
     # nor does the state that a student leaves hold it: weights, three moments each, and the sums
     _, tensors = checkpoints._read(where.state)
@@ -165,8 +171,8 @@ def test_the_teacher_is_outside_and_unchanged(school: Path, tmp_path: Path) -> N
 def test_distillation_changes_the_run_and_lambda_0_does_not(school: Path, tmp_path: Path) -> None:
     plain, taught = paths(school, SUPERVISED), paths(school, DISTILLED)
     assert plain.model.read_bytes() != taught.model.read_bytes()
-    untaught = replace(DISTILLED, lam=0.0)
-    where = replace(paths(tmp_path, untaught), teacher=taught.teacher)
+    untaught = replace(DISTILLED, consultation=Consultation(lam=0.0))
+    where = replace(paths(tmp_path, untaught), teachers=taught.teachers)
     train(untaught, where)
     weights = [checkpoints.load_model(path).state_dict() for path in (where.model, plain.model)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
