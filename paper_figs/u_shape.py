@@ -76,15 +76,16 @@ def statement(table: MappingTable, experiment: str) -> str:
     if not found:
         return f"{paper} The table has no student of that width."
     curve, unit = found[0], "width" if experiment == TEACHER_WIDTH else "steps"
+    low, median, high = curve.loss[:, curve.best]
     ends = " and ".join(
         f"that of the {name} ({unit} {curve.teachers[end]}) is {curve.arm(end):.4f} nats worse, "
-        f"its band {'apart' if curve.apart(end) else 'not apart'}"
+        f"its band {'above that' if curve.apart(end) else 'not above that'}"
         for name, end in (("weakest", 0), ("strongest", -1))
     )
     scales = ", ".join(sorted({row.scale for row in rows}))
     return (
-        f"{paper} In the table (scale {scales}, {curve.trials} trials) the best student, at "
-        f"{curve.loss[1, curve.best]:.4f} nats, is that of the teacher of {unit} {curve.teachers[curve.best]}; {ends}. "
+        f"{paper} In the table (scale {scales}, {curve.trials} trials) the best student is that of the teacher of "
+        f"{unit} {curve.teachers[curve.best]}, at {median:.4f} nats with a band from {low:.4f} to {high:.4f}; {ends}. "
         f"U-shape at student width {PAPER_STUDENT}: {'shown' if curve.is_u else 'not shown'}."
     )
 

@@ -96,8 +96,9 @@ def test_the_gallery_says_whether_the_u_is_there(tmp_path):
     text = gallery.write(entries, BUSBRIDGE2025_LAW, tmp_path, mapping=U).read_text()
     assert text.count("U-shape at student width 256: shown.") == 2
     assert "No statement of the paper" not in text
-    assert "teacher of width 256; that of the weakest (width 128) is 0.4000 nats worse, its band apart" in text
-    assert "that of the strongest (steps 1024) is 0.1000 nats worse, its band apart" in text
+    assert "teacher of width 256, at 0.5050 nats with a band from 0.4975 to 0.5125; that of the weakest" in text
+    assert "weakest (width 128) is 0.4000 nats worse, its band above that" in text
+    assert "that of the strongest (steps 1024) is 0.1000 nats worse, its band above that" in text
 
 
 def test_the_command_draws_both_with_their_numbers(distillaw, tmp_path):
