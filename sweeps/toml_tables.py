@@ -103,9 +103,9 @@ class Table:
         """One seed or a list of them."""
         return self._list(key, default, _seed)
 
-    def texts(self, key: str) -> list[str]:
+    def texts(self, key: str, default: list[str] = REQUIRED) -> list[str]:
         """One string or a list of them."""
-        return self._list(key, REQUIRED, _text)
+        return self._list(key, default, _text)
 
     def table(self, key: str) -> "Table":
         """The sub-table [key]; an empty one where it is absent, so that its keys take their defaults."""

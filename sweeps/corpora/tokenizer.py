@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fitting.errors import InputError
 
@@ -33,7 +33,7 @@ that no match of GPT-2's pattern (the byte-level pre-tokenizer's) spans, and who
 class Tokenizer(Protocol):
     """What a corpus is encoded with. `definition` is its JSON, None for bytes."""
 
-    kind: str
+    kind: Literal["bytes", "bpe"]
     n_vocab: int
     end: int
     end_token: str
@@ -50,12 +50,12 @@ class Tokenizer(Protocol):
 class Bytes:
     """Each byte is a token; 0 ends a document."""
 
-    kind = "bytes"
-    n_vocab = 256
-    end = 0
-    end_token = "\0"
-    definition = None
-    sha256 = hashlib.sha256(b'{"end":0,"type":"bytes"}').hexdigest()
+    kind: Literal["bytes", "bpe"] = "bytes"
+    n_vocab: int = 256
+    end: int = 0
+    end_token: str = "\0"
+    definition: str | None = None
+    sha256: str = hashlib.sha256(b'{"end":0,"type":"bytes"}').hexdigest()
 
     def encode(self, texts: Sequence[bytes]) -> "list[NDArray[np.unsignedinteger[Any]]]":
         import numpy as np
@@ -72,7 +72,7 @@ class Encoding:
     Raises `InputError` when it has no special token `end`, or none of the usual ones where `end` is None.
     """
 
-    kind = "bpe"
+    kind: Literal["bytes", "bpe"] = "bpe"
 
     def __init__(self, definition: str, *, end: str | None = None) -> None:
         self._tokenizer = _library().Tokenizer.from_str(definition)
