@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fitting.units import count
-from paper_figs.axes import log_axis
+from paper_figs.axes import log_axis, mark_ends
 from paper_figs.optima import Quantity, budgets_of, optima, students_of, supervised
 from paper_figs.source import Source
 from planner.plots.palette import COLOURS, LABELS
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COMPUTE = "total compute (FLOPs)"
-_BUDGETS = 61
+_BUDGETS = 121
 
 
 def curves(source: Source, quantity: Quantity, *, alone: str | None = None, open_tokens: bool = False) -> "Figure":
@@ -22,6 +22,7 @@ def curves(source: Source, quantity: Quantity, *, alone: str | None = None, open
     With `open_tokens` the scenario whose teacher's tokens cost nothing, and are unbounded, has no line.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     law = source.law
     law.require_distillation()
@@ -49,9 +50,14 @@ def curves(source: Source, quantity: Quantity, *, alone: str | None = None, open
         ]
         ax.set_title(f"{count(N_S)} student")
         log_axis(ax, "x", "", flops=True, most=4)
-        if quantity.counted:
+        if quantity.box is not None:
             log_axis(ax, "y", "")
+            mark_ends(ax, [values[i] for values in found.values()], quantity.box(law))
     fig.supxlabel(COMPUTE)
     fig.supylabel(quantity.label)
+    if open_tokens:
+        lines.append(
+            Line2D([], [], ls="", label=f"{LABELS[TEACHER_INFERENCE]}: its teacher's tokens are free, no line")
+        )
     fig.legend(handles=lines, loc="outside upper center", ncols=len(lines))
     return fig

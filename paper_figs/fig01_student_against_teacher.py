@@ -1,6 +1,6 @@
 """Fig 1 of arXiv 2502.08606: student cross-entropy against its teacher's, by tokens; the law, and runs if there are."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from paper_figs.source import Source, spaced
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 
 PAPER_STUDENTS = (143e6, 198e6, 546e6, 975e6, 1.82e9, 4.82e9, 7.75e9)
 PAPER_TOKENS = tuple(4e9 * 2**i for i in range(8))
-PAPER_TEACHERS = (1.8, 2.8)
+PAPER_TEACHERS, PAPER_LOSSES = (1.8, 2.8), (2.0, 3.0)
 
 
 def draw(source: Source) -> "Figure":
@@ -29,10 +30,15 @@ def draw(source: Source) -> "Figure":
     N, D, L_T, loss = _points(source)
     sizes, tokens, ends = _shown(source) if source.runs is None else (np.unique(N), np.unique(D), L_T)
     colours = dict(zip(tokens, sequence(len(tokens)), strict=True))
-    rows = 1 if len(sizes) <= 5 else 2
+    rows = 1 if len(sizes) <= 4 else 2
     columns = -(-len(sizes) // rows)
     fig, panels = plt.subplots(
-        rows, columns, figsize=(1.2 + 2.0 * columns, 0.8 + 2.0 * rows), sharex=True, sharey=True, squeeze=False
+        rows,
+        columns,
+        figsize=(min(7.0, 1.2 + 2.0 * columns), 0.6 + 1.7 * rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
     )
     pad = 0.08 * (np.max(ends) - np.min(ends))
     x = np.linspace(np.min(ends) - pad, np.max(ends) + pad, 200)
@@ -46,18 +52,34 @@ def draw(source: Source) -> "Figure":
             if at.any():
                 ax.plot(L_T[at], loss[at], "o", color=colours[D_S], mec="white", mew=0.4)
         ax.set_title(f"{count(N_S)} student")
-    for ax in panels.flat[len(sizes) :]:
-        ax.set_axis_off()
     fig.supxlabel("teacher cross-entropy (nats/token)")
     fig.supylabel("student cross-entropy (nats/token)")
     if source.runs is not None:
         span = 0.08 * (loss.max() - loss.min())
         panels[0, 0].set_ylim(min(loss.min(), L_T.min()) - span, loss.max() + span)
+    elif source.law.published:
+        lowest = min(
+            line.get_ydata()[x >= PAPER_TEACHERS[0]].min() for ax in panels.flat for line in ax.get_lines()[1:]
+        )
+        panels[0, 0].set(xlim=PAPER_TEACHERS, ylim=(min(PAPER_LOSSES[0], lowest - 0.02), PAPER_LOSSES[1]))
     dot = None if source.runs is None else "o"
     handles = [Line2D([], [], color=colours[D_S], marker=dot, label=f"{count(D_S)} tokens") for D_S in tokens[::-1]]
     handles.append(Line2D([], [], color="0.6", ls=":", label="student = teacher"))
-    fig.legend(handles=handles, loc="outside right center")
+    _legend(fig, panels, len(sizes), handles)
     return fig
+
+
+def _legend(fig: "Figure", panels: Any, filled: int, handles: "list[Line2D]") -> None:
+    """The legend, in a panel that no student fills or else at the right."""
+    spare = panels.flat[filled:]
+    for ax in spare:
+        ax.set_axis_off()
+    for above in panels[-2, len(panels[0]) - len(spare) :] if len(spare) else ():
+        above.xaxis.set_tick_params(labelbottom=True)
+    if len(spare):
+        spare[0].legend(handles=handles, loc="center")
+    else:
+        fig.legend(handles=handles, loc="outside right center")
 
 
 def _points(source: Source) -> list[Floats]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitting.units import count
-from paper_figs.axes import log_axis, sequence
+from paper_figs.axes import label_ends, log_axis, sequence
 from paper_figs.source import Source, spaced
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ def draw(source: Source) -> "Figure":
         colours = sequence(len(STUDENT_TOKENS_PER_PARAMETER))
         for M_S, colour in zip(STUDENT_TOKENS_PER_PARAMETER, colours, strict=True):
             loss = law.loss(N_S, M_S * N_S, L_T)
-            ax.plot(N_T, loss, color=colour, label=f"$M_S$ = {M_S}")
+            ax.plot(N_T, loss, color=colour, label=f"$M_S = {M_S}$")
             best = int(np.argmin(loss))
             if 0 < best < len(loss) - 1:
                 ax.plot(N_T[best], loss[best], "o", color=colour, ms=3)
         ax.set_title(f"{count(float(N_S))} student")
         log_axis(ax, "x", "")
+    for ax in panels:  # the panels share their axes: only now are their limits known
+        label_ends(ax, [line for line in ax.get_lines() if not str(line.get_label()).startswith("_")])
     panels[0].set_ylabel("student cross-entropy (nats/token)")
-    fig.supxlabel("teacher parameters $N_T$, at 20 tokens per parameter")
-    panels[1].legend(title="tokens per parameter", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    fig.supxlabel("teacher parameters $N_T$, at 20 tokens per parameter; $M_S$: tokens per parameter of the student")
     return fig

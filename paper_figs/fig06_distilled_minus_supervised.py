@@ -6,7 +6,7 @@ import numpy as np
 
 from fitting.known import Range
 from fitting.units import count
-from paper_figs.axes import Floats, difference_contours, log_axis, outline_runs
+from paper_figs.axes import ROUND_BANDS, Floats, difference_bar, difference_contours, log_axis, outline_runs, rounded
 from paper_figs.source import Source, spaced
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ PAPER_TOKENS = (1e9, 1e13)
 PAPER_STUDENTS = (1e8, 8e9)
 PAPER_TEACHERS = (546e6, 975e6, 1.82e9, 2.72e9, 4.82e9, 7.75e9)
 TEACHER_TOKENS_PER_PARAMETER = 20
-PAPER_LIMIT = 0.18
+PAPER_SCALE, PAPER_BANDS = (-0.18, 0.18), 18
 
 
 def draw(source: Source) -> "Figure":
@@ -27,17 +27,17 @@ def draw(source: Source) -> "Figure":
     D_S = spaced(source.span("D_S", PAPER_TOKENS), 120)[None, :]
     N_S = spaced(source.span("N_S", PAPER_STUDENTS), 100)[:, None]
     gaps = [law.loss(N_S, D_S, L_T) - law.supervised.loss(N_S, D_S) for _, L_T in teachers(source)]
-    limit = limit_of(source, PAPER_LIMIT, gaps, D_S, N_S)
+    scale = scale_of(source, PAPER_SCALE, gaps, D_S, N_S)
+    bands = PAPER_BANDS if source.law.published else ROUND_BANDS
     fig, panels = plt.subplots(2, 3, figsize=(6.8, 4.0), sharex=True, sharey=True)
     for ax, (name, L_T), gap in zip(panels.flat, teachers(source), gaps, strict=True):
-        filled = difference_contours(ax, D_S[0], N_S[:, 0], gap, limit)
+        filled = difference_contours(ax, D_S[0], N_S[:, 0], gap, scale, bands)
         outline_runs(ax, source.law.support.D_S, source.law.support.N_S)
         ax.set_title(f"{name}{L_T:.2f}")
         ax.set(xlim=(D_S.min(), D_S.max()), ylim=(N_S.min(), N_S.max()))
         log_axis(ax, "x", "student tokens $D_S$" if ax in panels[1] else "")
         log_axis(ax, "y", "student parameters $N_S$" if ax in panels[:, 0] else "")
-    bar = fig.colorbar(filled, ax=panels, format="%+.2f", shrink=0.85)
-    bar.set_label("distilled minus supervised cross-entropy (nats/token)\nnegative: the teacher helps")
+    difference_bar(fig, filled, panels)
     return fig
 
 
@@ -52,12 +52,13 @@ def teachers(source: Source) -> list[tuple[str, float]]:
     ]
 
 
-def limit_of(source: Source, paper: float, gaps: list[Floats], D_S: Floats, N_S: Floats) -> float:
+def scale_of(source: Source, paper: Range, gaps: list[Floats], D_S: Floats, N_S: Floats) -> Range:
     """Where the colours end: as the paper's, or most of the range among a fit's runs, whatever it says beyond them."""
     if source.law.published:
         return paper
     among = _inside(D_S, source.law.support.D_S) & _inside(N_S, source.law.support.N_S)
-    return float(np.percentile(np.abs(gaps)[:, np.broadcast_to(among, gaps[0].shape)], 90))
+    limit = rounded(float(np.percentile(np.abs(gaps)[:, np.broadcast_to(among, gaps[0].shape)], 75)))
+    return -limit, limit
 
 
 def _inside(values: Floats, within: Range | None) -> Any:

@@ -4,9 +4,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paper_figs.axes import log_axis
 from paper_figs.source import Source, spaced
-from paper_figs.teacher_planes import best_teacher, loss_contours, tokens_of, worst_teacher
+from paper_figs.teacher_planes import (
+    RED,
+    best_teacher,
+    best_teacher_line,
+    explain,
+    loss_planes,
+    tokens_of,
+    worst_teacher,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,11 +29,12 @@ def draw(source: Source) -> "Figure":
     N_S = spaced(source.span("N_S", PAPER_STUDENTS), 121)
     E, top = law.supervised.E, worst_teacher(source)
     L_T = np.linspace(E + 1e-3 * (top - E), top, 160)
-    fig, panels = plt.subplots(1, 4, figsize=(7.0, 2.3), sharex=True, sharey=True)
-    for ax, (D_S, title) in zip(panels, tokens_of(source), strict=True):
-        loss_contours(ax, N_S, L_T, law.loss(N_S[None, :], D_S, L_T[:, None]))
-        ax.plot(N_S, best_teacher(source, N_S, np.full_like(N_S, D_S)), color="#D62728", lw=1.2)
-        ax.set(title=title, xlim=(N_S[0], N_S[-1]), ylim=(E, top))
-        log_axis(ax, "x", "student parameters $N_S$")
+    tokens = tokens_of(source)
+    fig, panels = plt.subplots(1, 4, figsize=(7.0, 2.6), sharex=True, sharey=True)
+    loss_planes(panels, N_S, L_T, [law.loss(N_S[None, :], D_S, L_T[:, None]) for D_S, _ in tokens])
+    for ax, (D_S, title) in zip(panels, tokens, strict=True):
+        ax.plot(N_S, best_teacher(source, N_S, np.full_like(N_S, D_S)), color=RED, lw=1.4)
+        ax.set(title=title, xlabel="student parameters $N_S$", ylim=(E, top))
     panels[0].set_ylabel("teacher cross-entropy $L_T$ (nats/token)")
+    explain(fig, best_teacher_line())
     return fig

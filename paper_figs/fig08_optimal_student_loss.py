@@ -25,12 +25,12 @@ def draw(source: Source) -> "Figure":
 
     law = source.law
     law.require_distillation()
-    sizes, budgets = np.array(PAPER_STUDENTS), spaced(PAPER_BUDGETS, 31)
+    sizes, budgets = np.array(PAPER_STUDENTS), spaced(PAPER_BUDGETS, 121)
     if not law.published and law.support.N_S is not None and law.support.D_S is not None:
         sizes = spaced(law.support.N_S, 4)
         ends = (law.convention.training(N, D) for N, D in zip(law.support.N_S, law.support.D_S, strict=True))
         low, high = ends
-        budgets = spaced((low, high * 10), 31)
+        budgets = spaced((low, high * 10), 121)
     fig, panels = plt.subplots(2, 2, figsize=(6.8, 5.0), sharex=True)
     for ax, N_S in zip(panels.flat, sizes, strict=True):
         D_alone = np.minimum(budgets / law.convention.training(N_S, 1.0), law.box_D[1])

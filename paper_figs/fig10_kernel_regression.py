@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paper_figs.axes import sequence
+from paper_figs.axes import label_ends, sequence
 from paper_figs.capacity_gap import student_error, teacher_error
 from paper_figs.source import Source
 
@@ -26,9 +26,10 @@ def draw(source: Source) -> "Figure":
     fig, ax = plt.subplots(figsize=(4.2, 2.8))
     for n, colour in zip(STUDENTS, sequence(len(STUDENTS)), strict=True):
         errors = student_error(alpha, m, n, TEACHER_NORM, STUDENT_NORM)
-        ax.plot(m, errors, color=colour, label=f"student, n = {n}")
+        ax.plot(m, errors, color=colour, label=f"student, $n = {n}$")
         ax.plot(n, errors[n - 1], "o", color=colour, ms=3)
     ax.plot(m, teacher_error(alpha, m, TEACHER_NORM), color="black", ls="--", label="teacher")
     ax.set(xlabel="functions that the teacher can use, $m$", ylabel="error against the target, $\\|f^* - f\\|$")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.set_xlim(0, COEFFICIENTS)
+    label_ends(ax, [line for line in ax.get_lines() if not str(line.get_label()).startswith("_")])
     return fig

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitting.units import count
-from paper_figs.axes import log_axis
 from paper_figs.source import Source, spaced
-from paper_figs.teacher_planes import best_teacher, loss_contours, worst_teacher
+from paper_figs.teacher_planes import RED, best_teacher, best_teacher_line, explain, loss_planes, worst_teacher
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +18,7 @@ PAPER_TOKENS = (250e9, 16e12)
 def draw(source: Source) -> "Figure":
     """Contours of L_S (nats/token) over D_S and L_T by student; red: L_T*, dashed: where supervised training wins."""
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     law = source.law.require_distillation()
     within = source.law.support.N_S
@@ -26,15 +26,16 @@ def draw(source: Source) -> "Figure":
     D_S = spaced(source.span("D_S", PAPER_TOKENS), 121)
     E, top = law.supervised.E, worst_teacher(source)
     L_T = np.linspace(E + 1e-3 * (top - E), top, 160)
-    fig, panels = plt.subplots(1, 4, figsize=(7.0, 2.3), sharex=True, sharey=True)
+    fig, panels = plt.subplots(1, 4, figsize=(7.0, 2.6), sharex=True, sharey=True)
+    loss_planes(panels, D_S, L_T, [law.loss(N_S, D_S[None, :], L_T[:, None]) for N_S in students])
     for ax, N_S in zip(panels, students, strict=True):
-        loss_contours(ax, D_S, L_T, law.loss(N_S, D_S[None, :], L_T[:, None]))
         best = best_teacher(source, np.full_like(D_S, N_S), D_S)
-        ax.plot(D_S, best, color="#D62728", lw=1.2)
+        ax.plot(D_S, best, color=RED, lw=1.4)
         behind = np.flatnonzero(law.supervised.loss(N_S, D_S) < law.loss(N_S, D_S, best))
         if len(behind):
             ax.axvline(D_S[behind[0]], color="black", ls="--", lw=0.9)
-        ax.set(title=f"{count(N_S)} student", xlim=(D_S[0], D_S[-1]), ylim=(E, top))
-        log_axis(ax, "x", "student tokens $D_S$")
+        ax.set(title=f"{count(N_S)} student", xlabel="student tokens $D_S$", ylim=(E, top))
     panels[0].set_ylabel("teacher cross-entropy $L_T$ (nats/token)")
+    dashed = Line2D([], [], color="black", ls="--", lw=0.9, label="tokens from which supervised training wins")
+    explain(fig, best_teacher_line(), dashed)
     return fig

@@ -6,10 +6,9 @@ import numpy as np
 
 from fitting.flops import FORWARDS_PER_TRAINING_STEP
 from fitting.units import count, flops
-from paper_figs.axes import log_axis
 from paper_figs.optima import budgets_of
 from paper_figs.source import Source, spaced
-from paper_figs.teacher_planes import loss_contours, worst_teacher
+from paper_figs.teacher_planes import explain, loss_planes, worst_teacher
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,13 +31,15 @@ def draw(source: Source) -> "Figure":
     E, top = law.supervised.E, worst_teacher(source)
     L_T = np.linspace(E + 1e-3 * (top - E), top, 120)
     F = known.convention.forward
-    fig, panels = plt.subplots(4, 4, figsize=(7.0, 6.6), sharex=True, sharey=True)
-    for column, C in zip(panels.T, budgets, strict=True):
-        for ax, N_S in zip(column, students, strict=True):
-            D_S = C / (FORWARDS_PER_TRAINING_STEP * F(N_S) + F(N_T))
-            loss_contours(ax, N_T, L_T, law.loss(N_S, D_S[None, :], L_T[:, None]), lines=9)
-            ax.set(title=f"{count(N_S)}, {flops(C)} FLOPs", xlim=(N_T[0], N_T[-1]), ylim=(E, top))
-            log_axis(ax, "x", "teacher parameters $N_T$" if ax in panels[-1] else "")
+    cells = [(N_S, C) for N_S in students for C in budgets]
+    left = [C / (FORWARDS_PER_TRAINING_STEP * F(N_S) + F(N_T)) for N_S, C in cells]
+    losses = [law.loss(N_S, D_S[None, :], L_T[:, None]) for (N_S, _), D_S in zip(cells, left, strict=True)]
+    fig, panels = plt.subplots(4, 4, figsize=(7.0, 7.0), sharex=True, sharey=True)
+    loss_planes(list(panels.flat), N_T, L_T, losses, lines=9)
+    for ax, (N_S, C) in zip(panels.flat, cells, strict=True):
+        ax.set_title(f"{count(N_S)} student, {flops(C)} FLOPs", fontsize=7)
+        ax.set(xlabel="teacher parameters $N_T$" if ax in panels[-1] else "", ylim=(E, top))
     for ax in panels[:, 0]:
         ax.set_ylabel("$L_T$ (nats/token)")
+    explain(fig)
     return fig

@@ -29,8 +29,12 @@ def draw(source: Source) -> "Figure":
     ax.plot(sizes, law.supervised.limit(sizes), color=COLOURS[SUPERVISED], ls="--", label="supervised, $L(N, \\infty)$")
     ax.plot(sizes, taught, color=COLOURS[BEST_CASE], label="distilled, $L_S(N, \\infty, L_T^*)$")
     if law.support.N_S is not None:
-        ax.axvspan(*law.support.N_S, color="0.93", zorder=0, lw=0, label="the law's runs")
+        ax.axvspan(*law.support.N_S, color="0.93", zorder=0, lw=0)
+        middle = float(np.sqrt(law.support.N_S[0] * law.support.N_S[1]))
+        ax.annotate(
+            "the law's runs", (middle, 0.98), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=6.5
+        )
     ax.set(ylabel="cross-entropy (nats/token)", xlim=(sizes[0], sizes[-1]))
     log_axis(ax, "x", "student parameters $N_S$")
-    ax.legend()
+    ax.legend(loc="lower left")
     return fig

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fitting.units import count
-from paper_figs.axes import log_axis
+from paper_figs.axes import label_ends, log_axis
 from paper_figs.source import Source, spaced
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ def draw(source: Source) -> "Figure":
         L_T = float(law.supervised.loss(N_T, TEACHER_TOKENS_PER_PARAMETER * N_T))
         ax.plot(D_S, law.loss(N_S, D_S, L_T), color="#0072B2", label="distilled")
         ax.plot(D_S, law.supervised.loss(N_S, D_S), color="black", ls="--", label="supervised")
-        ax.axhline(L_T, color="0.6", lw=0.8, ls=":", label="teacher")
+        ax.plot(D_S[[0, -1]], [L_T, L_T], color="0.45", lw=0.8, ls=":", label="teacher")
         ax.set_title(f"{count(float(N_T))} teacher, {count(float(N_S))} student")
         log_axis(ax, "x", "student tokens $D_S$")
     panels[0].set_ylabel("cross-entropy (nats/token)")
-    panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for ax in panels:
+        label_ends(ax, ax.get_lines())
     return fig

@@ -1,77 +1,84 @@
 """Optimal quantities of one scenario over compute and student size, as maps and as slices of them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fitting import units
-from paper_figs.axes import Floats, log_axis, sequence
+from paper_figs.axes import Floats, label_ends, log_axis, mark_ends, sequence
 from paper_figs.by_scenario import COMPUTE
+from paper_figs.contours import TWO_DIGITS, contour_map, levels_of
 from paper_figs.optima import Quantity, budgets_of, optima, students_of
 from paper_figs.source import Source
 from planner.scenarios import Charges
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_FINE = 61
-_LINES = 12
+_FINE, _FINER = 61, 121
+_LINES = 10
 """Contour lines in a map."""
 
 
 def maps(source: Source, charges: Charges, quantities: Sequence[Quantity]) -> "Figure":
     """A map of each quantity over total compute (x) and student size (y), its contours labelled."""
-    import matplotlib.pyplot as plt
-
     source.law.require_distillation()
-    sizes, budgets = students_of(source, _FINE), budgets_of(source, _FINE)
+    sizes, budgets = students_of(source, _FINE), budgets_of(source, _FINER)
     found = optima(source.law, sizes, budgets, charges)
-    fig, panels = plt.subplots(1, len(quantities), figsize=(1.9 * len(quantities) + 0.6, 2.5), sharey=True)
-    for ax, quantity in zip(np.atleast_1d(panels), quantities, strict=True):
+    fig, panels = _panels(len(quantities))
+    for ax, quantity in zip(panels, quantities, strict=True):
         values = quantity.of(found)
+        ax.set(title=quantity.short, xlim=(budgets[0], budgets[-1]), ylim=(sizes[0], sizes[-1]))
+        log_axis(ax, "x", "", flops=True, most=4)
+        log_axis(ax, "y", "")
         if quantity.counted:
             _count_map(ax, budgets, sizes, values)
         else:
-            ax.contourf(budgets, sizes, values, levels=_LINES, cmap="viridis")
-            lines = ax.contour(budgets, sizes, values, levels=_LINES, colors="white", linewidths=0.5)
-            ax.clabel(lines, fontsize=5, fmt="%.2f")
-        ax.set_title(quantity.short)
-        log_axis(ax, "x", "", flops=True, most=4)
-        log_axis(ax, "y", "student parameters $N_S$" if ax is np.atleast_1d(panels)[0] else "")
+            contour_map(ax, budgets, sizes, values, levels_of([values], _LINES), TWO_DIGITS)
     fig.supxlabel(COMPUTE)
+    fig.supylabel("student parameters $N_S$")
     return fig
 
 
 def slices(source: Source, charges: Charges, quantities: Sequence[Quantity]) -> "Figure":
     """Each quantity against total compute, a line for each student."""
-    import matplotlib.pyplot as plt
-
     source.law.require_distillation()
-    sizes, budgets = students_of(source), budgets_of(source, _FINE)
+    sizes, budgets = students_of(source), budgets_of(source, _FINER)
     found = optima(source.law, sizes, budgets, charges)
-    fig, panels = plt.subplots(1, len(quantities), figsize=(1.9 * len(quantities) + 0.6, 2.6))
-    for ax, quantity in zip(np.atleast_1d(panels), quantities, strict=True):
+    fig, panels = _panels(len(quantities))
+    for ax, quantity in zip(panels, quantities, strict=True):
         lines = [
             line
             for N_S, values, colour in zip(sizes, quantity.of(found), sequence(len(sizes)), strict=True)
             for line in ax.plot(budgets, values, color=colour, lw=1.0, label=units.count(N_S))
         ]
+        ax.set(title=quantity.short, xlim=(budgets[0], budgets[-1]))
         log_axis(ax, "x", "", flops=True, most=4)
-        if quantity.counted:
+        if quantity.box is not None:
             log_axis(ax, "y", "")
-        ax.set_title(quantity.short)
+            mark_ends(ax, quantity.of(found), quantity.box(source.law))
+        label_ends(ax, lines)
     fig.supxlabel(COMPUTE)
-    fig.legend(handles=lines, title="student", loc="outside right center")
+    fig.suptitle("a line for each student, with its parameters at its right", fontsize=7)
     return fig
 
 
-def _count_map(ax: Any, x: Floats, y: Floats, values: Floats) -> None:
+def _panels(n: int) -> "tuple[Figure, list[Axes]]":
+    """A figure as wide as a page with so many panels in two rows; the last row may be shorter."""
+    import matplotlib.pyplot as plt
+
+    fig, panels = plt.subplots(2, -(-n // 2), figsize=(7.0 if n > 4 else 5.6, 4.6))
+    for spare in panels.flat[n:]:
+        spare.remove()
+    return fig, list(panels.flat[:n])
+
+
+def _count_map(ax: "Axes", x: Floats, y: Floats, values: Floats) -> None:
     """A map of counts: a colour and a line for each decade or part of one, written 1B, 10B."""
     logs = np.log10(values)
     low, high = np.nanmin(logs), np.nanmax(logs)
     step = next((step for step in (0.25, 0.5, 1.0, 2.0) if (high - low) / step <= _LINES), 3.0)
     levels = np.arange(np.floor(low / step) * step, high + step, step)
-    ax.contourf(x, y, logs, levels=levels, cmap="viridis")
-    lines = ax.contour(x, y, logs, levels=levels, colors="white", linewidths=0.5)
-    ax.clabel(lines, fontsize=5, fmt=lambda level: units.count(10.0**level, 2))
+    contour_map(ax, x, y, logs, levels, lambda level: units.count(10.0**level, 2))

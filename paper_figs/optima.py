@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitting.flops import FORWARDS_PER_TRAINING_STEP
-from fitting.known import KnownLaw
+from fitting.known import KnownLaw, Range
 from paper_figs.axes import Floats
 from paper_figs.source import Source, spaced
 from planner.allocation import optimum
@@ -38,23 +38,32 @@ class Optima:
 
 @dataclass(frozen=True)
 class Quantity:
-    """One thing that is optimised: its name on an axis and above a panel, its values, and whether they are counts."""
+    """One thing that is optimised: its name on an axis and above a panel, its values, what bounds a count's search."""
 
     label: str
     short: str
     of: Callable[[Optima], Floats]
-    counted: bool
+    box: Callable[[KnownLaw], Range] | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether its values are parameters or tokens."""
+        return self.box is not None
 
 
-L_S = Quantity(
-    "student cross-entropy $L_S^*$ (nats/token)", "$L_S^*$ (nats/token)", lambda found: found.L_S, counted=False
-)
-L_T = Quantity(
-    "teacher cross-entropy $L_T^*$ (nats/token)", "$L_T^*$ (nats/token)", lambda found: found.L_T, counted=False
-)
-D_S = Quantity("student tokens $D_S^*$", "student tokens $D_S^*$", lambda found: found.D_S, counted=True)
-N_T = Quantity("teacher parameters $N_T^*$", "teacher size $N_T^*$", lambda found: found.N_T, counted=True)
-D_T = Quantity("teacher tokens $D_T^*$", "teacher tokens $D_T^*$", lambda found: found.D_T, counted=True)
+def _box_N(law: KnownLaw) -> Range:
+    return law.box_N
+
+
+def _box_D(law: KnownLaw) -> Range:
+    return law.box_D
+
+
+L_S = Quantity("student cross-entropy $L_S^*$ (nats/token)", "$L_S^*$ (nats/token)", lambda found: found.L_S)
+L_T = Quantity("teacher cross-entropy $L_T^*$ (nats/token)", "$L_T^*$ (nats/token)", lambda found: found.L_T)
+D_S = Quantity("student tokens $D_S^*$", "student tokens $D_S^*$", lambda found: found.D_S, _box_D)
+N_T = Quantity("teacher parameters $N_T^*$", "teacher parameters $N_T^*$", lambda found: found.N_T, _box_N)
+D_T = Quantity("teacher tokens $D_T^*$", "teacher tokens $D_T^*$", lambda found: found.D_T, _box_D)
 
 
 def optima(law: KnownLaw, students: Floats, budgets: Floats, charges: Charges) -> Optima:

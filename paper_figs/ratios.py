@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER_RATIOS = (0.2, 10.0)
+PAPER_LOSSES = (1.6, 2.6)
 
 
 def panels_of(source: Source, spent: Callable[[Optima], Floats], alone: str, label: str) -> "Figure":
     """Draw `spent` over what training directly spends, "compute" or "data", at equal cross-entropy: by scenario."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     law = source.law
     law.require_distillation()
@@ -36,6 +38,9 @@ def panels_of(source: Source, spent: Callable[[Optima], Floats], alone: str, lab
             ax.plot(loss, ratio, color=colour, lw=1.0, label=count(sizes[i]))
         ax.axhline(1.0, color="black", lw=0.6, ls="--")
         ax.set(title=LABELS[name], yscale="log", ylim=PAPER_RATIOS)
+        if law.published:
+            ax.set_xlim(PAPER_LOSSES)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter("")
     panels[0].set_ylabel(label)

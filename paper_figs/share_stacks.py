@@ -35,6 +35,10 @@ def stacks(source: Source, charges: Charges) -> "Figure":
             ec="white",
             lw=0.4,
         )
+        unpaid = np.isnan(shares[0, i])
+        if unpaid.any():
+            ax.axvspan(budgets[0], budgets[unpaid][-1], color="0.97", lw=0)
+            ax.annotate("no plan", (0.03, 0.5), xycoords="axes fraction", rotation=90, va="center", fontsize=6.5)
         ax.set_title(f"{count(N_S)} student")
         ax.set(ylim=(0, 100), xlim=(budgets[0], budgets[-1]))
         log_axis(ax, "x", "", flops=True, most=4)
