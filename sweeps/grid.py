@@ -297,6 +297,8 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any], inside: str =
         old, new, place = before.get(key), now[key], f"{inside}{key}"
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines.append(_difference(old, new, f"{place}."))
+        elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+            lines += [_difference(one, other, f"{place}.") for one, other in zip(old, new, strict=True)]
         elif old != new:
             lines.append(f"{place}: {old} then, {new} now")
     return ", ".join(line for line in lines if line)

@@ -138,7 +138,8 @@ class RunSpec:
         return int.from_bytes(digest[:8], "big") >> 1
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The specification as JSON holds it: a list for every tuple."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
     def digest(self) -> str:
         """A hash of everything that decides the result, the teacher's specification included."""
