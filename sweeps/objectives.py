@@ -11,7 +11,7 @@ chunk (`divergences`), and `backward` only scales them, in place and so only onc
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -71,8 +71,10 @@ def objective(
     """
     if lam and teacher is None:
         raise ValueError("lam > 0 needs a teacher")
+    if direction not in get_args(Direction):
+        raise ValueError(f"direction {direction!r}: one of {', '.join(get_args(Direction))}")
     if lam and direction == "reverse" and isinstance(teacher, TopK | Sampled):
-        raise ValueError(f"the reverse direction needs the teacher's whole distribution, and {teacher!r:.7} is a part")
+        raise ValueError(f"the reverse direction needs a whole distribution, not {type(teacher).__name__}")
     weights = _Weights(lam, tau, z_loss, direction, _chunk(chunk, student_head))
     total, cross_entropy, distillation, z, kl = _ChunkedObjective.apply(  # type: ignore[no-untyped-call]
         student_hidden.flatten(0, -2), student_head, targets.flatten(), teacher if lam else None, weights
@@ -86,11 +88,18 @@ def cross_entropy_sum(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int 
     """The summed cross-entropy of the data in nats, float64, without gradients: what validation adds up."""
     total = torch.zeros((), dtype=torch.float64, device=hidden.device)
     size = _chunk(chunk, head)
-    flat, target = hidden.flatten(0, -2), targets.flatten()
+    dtype = product_dtype(hidden)
+    flat, narrow_head, target = hidden.flatten(0, -2).to(dtype), head.to(dtype), targets.flatten()
     for start in range(0, len(target), size):
         part = slice(start, start + size)
-        total += F.cross_entropy(F.linear(flat[part], head).float(), target[part], reduction="sum").double()
+        total += _cross_entropies(F.linear(flat[part], narrow_head), target[part, None]).sum()
     return total
+
+
+def _cross_entropies(logits: Tensor, target: Tensor) -> Tensor:
+    z = raised(logits)
+    at_target = z.gather(-1, target)
+    return divergences.data(z, Slope(1, 0)) - at_target
 
 
 def _chunk(chunk: int | None, head: Tensor) -> int:
@@ -119,6 +128,7 @@ class _ChunkedObjective(torch.autograd.Function):
             else:
                 grad_hidden[part] = gradient @ narrow_head
                 grad_head.add_(gradient.t() @ narrow[part], alpha=1 / n)
+            del gradient  # or it would live on beside the next
         ctx.gradients = grad_hidden.div_(n), grad_head
         ctx.dtypes = hidden.dtype, head.dtype
         cross_entropy, distillation, z, kl = (sums / n).to(wide).unbind()
@@ -170,4 +180,8 @@ def _terms(z: Tensor, teacher: Target, part: slice, weights: _Weights, slope: Sl
     if isinstance(teacher, Sampled):
         return divergences.sampled(z, teacher.tokens[part].long(), teacher.weights[part].to(z.dtype), w, slope)
     log_q = teacher.log_probabilities(part, weights.tau).to(z.dtype)
+    if log_q.shape != z.shape:
+        raise ValueError(
+            f"the teacher speaks of {tuple(log_q.shape)} positions and tokens, the student of {tuple(z.shape)}"
+        )
     return (divergences.forward if weights.direction == "forward" else divergences.reverse)(z, log_q, w, slope)

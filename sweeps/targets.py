@@ -19,7 +19,7 @@ class Dense(Protocol):
     """A target that knows the whole vocabulary."""
 
     def log_probabilities(self, part: slice, tau: float) -> Tensor:
-        """log softmax(z/τ) of the positions in `part`, (positions, V), at least float32; the caller may overwrite it."""
+        """log softmax(z/τ) of the positions in `part`, (positions, V), float32 or more; the caller may overwrite it."""
         ...
 
 
