@@ -30,6 +30,7 @@ section { margin: 2.5rem 0; border-top: 1px solid var(--line); }
 img { display: block; max-width: 100%; height: auto; padding: .5rem; background: #ffffff; border-radius: 4px; }
 table { width: 100%; margin-top: 1rem; border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th { overflow-wrap: normal; } th + th { min-width: 7.5rem; }
 small { display: block; color: var(--soft); }
 .agrees, .differs, .unknown { font-weight: 600; white-space: nowrap; }
 .agrees { color: var(--agrees); } .differs { color: var(--differs); } .unknown { color: var(--unknown); }
@@ -48,7 +49,7 @@ _NO_CLAIMS = (
     "here."
 )
 _HOW_TO_READ = (
-    "Beside each picture stands what arXiv 2502.08606 says of its figure, in its numbers where it has any, and what "
+    "Under each picture stands what arXiv 2502.08606 says of its figure, in its numbers where it has any, and what "
     "the law gives for the same. Each verdict is computed, by the rule under the claim; a rule for words without a "
     "number is our reading of them."
 )

@@ -37,12 +37,13 @@ CATALOGUE = (
     Entry((2, 5), "table02_scenarios", "the scenarios and what each pays"),
     Entry((3,), "table03_allocation", "what a budget that pays for everything is best spent on"),
     Entry((6,), "table06_coefficients", "the coefficients, and the exponents a and b that follow"),
+    Entry((8,), "table08_symbols", "the symbols, and the names that hold them here"),
     Entry((9, 10), "table09_parameters", "parameters of a model, itemised", of_models=True, of_one_model=True),
     Entry((11, 12), "table11_flops", "FLOPs per token of a model, itemised", of_models=True, of_one_model=True),
     Entry((13,), "table13_models", "the models: parameters, FLOPs per token, approximations", of_models=True),
 )
 
-LEFT_OUT = {1: "notation", 4: "a comparison in words", 7: "from trained runs", 8: "symbols"}
+LEFT_OUT = {1: "notation", 4: "a comparison in words", 7: "from trained runs"}
 """Tables of the paper that do not follow from coefficients or the ledger, and what they are."""
 
 

@@ -1,10 +1,12 @@
 """The computed tables: against the ledger, the planner, the published coefficients and the paper's printed digits."""
 
 import csv
+import importlib
+import inspect
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,10 @@ from fitting import flops
 from fitting.errors import InputError
 from fitting.findings import Draws
 from fitting.fit import Fit
-from fitting.flops import BUSBRIDGE2025, Shape
+from fitting.flops import BUSBRIDGE2025, SIX_ND, Shape
 from fitting.known import Support
 from fitting.published import BUSBRIDGE2025_FIGURES_LAW, BUSBRIDGE2025_LAW, HOFFMANN2022_LAW
+from fitting.records import RunRecord
 from paper_figs.tables import table03_allocation as table03
 from paper_figs.tables import table09_parameters as table09
 from paper_figs.tables import table11_flops as table11
@@ -158,6 +161,57 @@ def test_the_exponents_of_a_fit_with_draws_have_intervals():
     row = build(6, replace(HOFFMANN2022_LAW, fitted=fit, interval_level=0.9)).rows[-2]
     assert row["coefficient"] == "a"
     assert (row["supervised_low"], row["supervised_high"]) == pytest.approx((0.3 / 0.695, 0.3 / 0.605), rel=1e-3)
+
+
+def resolved(path):
+    """What a dotted path names: a module's class or function, then its attribute, its field or its parameter."""
+    parts = path.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        break
+    for name in parts[length:]:
+        if is_dataclass(found) and name in {field.name for field in fields(found)}:
+            found = name
+        elif inspect.isfunction(found):
+            found = inspect.signature(found).parameters[name]
+        else:
+            found = getattr(found, name)
+    return found
+
+
+def test_every_name_and_column_of_table_8_exists():
+    from sweeps import grid
+
+    kept = {field.name for field in fields(RunRecord)}
+    for row in build(8).rows:
+        assert resolved(row["python"]) is not None
+        column = row["column"]
+        assert column is None or column in kept or f'"{column}": ' in inspect.getsource(grid), column
+    with pytest.raises((AttributeError, KeyError)):
+        resolved("fitting.laws.SupervisedLaw.delta")
+
+
+def test_table_8_has_every_coefficient_of_the_laws_and_its_value():
+    rows = {row["python"]: row for row in build(8).rows}
+    for law in (BUSBRIDGE2025_LAW.supervised, BUSBRIDGE2025_LAW.distillation):
+        kind = type(law)
+        for field in fields(kind):
+            if field.name != "supervised":
+                assert rows[f"{kind.__module__}.{kind.__name__}.{field.name}"]["value"] == getattr(law, field.name)
+    symbols = [row["symbol"] for row in rows.values()]
+    assert {"α", "α′", "E", "c0", "δ_Lgt", "L_T"} <= set(symbols)
+    assert len(set(symbols)) == len(symbols)
+    alone = build(8, HOFFMANN2022_LAW).rows
+    assert [row["value"] for row in alone if row["symbol"] in ("c0", "A′")] == [None, None]
+
+
+def test_table_8_says_what_the_convention_counts():
+    counted = replace(SIX_ND, parameters="total")
+    assert build(8, replace(HOFFMANN2022_LAW, convention=counted)).rows[0]["meaning"].endswith("with its embeddings")
+    assert build(8).rows[0]["meaning"].endswith("without its embeddings")
 
 
 def evaluated(formula, shape):
@@ -328,8 +382,8 @@ def test_csv_files_hold_raw_numbers_and_never_change(distillaw, tmp_path):
         (["14"], "did you mean 13?"),
         (["modles"], "did you mean models?"),
         (["14", "modles"], "did you mean 13?"),
-        (["8"], "table 8 (symbols)"),
-        (["x"], "known: 2, 3, 5, 6, 9, 10, 11, 12, 13"),
+        (["7"], "table 7 (from trained runs)"),
+        (["x"], "known: 2, 3, 5, 6, 8, 9, 10, 11, 12, 13"),
         (["13", "--law", "busbrige2025"], "did you mean 'busbridge2025'?"),
         (["3", "--law", "hoffmann2022"], "supervised training only"),
         (["11", "--law", "hoffmann2022"], "counts 6ND"),
