@@ -25,7 +25,7 @@ from sweeps.corpora.tokenizer import Bytes, Tokenizer
 TRAINING_BYTES = 128 * 2**20
 """Text that a tokenizer is trained on: the first so many bytes of both halves, never what is held out."""
 
-_BATCH_BYTES = 4 * 2**20
+_BATCH_BYTES = 2**20
 """Text encoded at a time."""
 
 _LOCK = ".lock"

@@ -81,6 +81,43 @@ def test_targets_follow_inputs_and_no_token_comes_twice() -> None:
         corpora.batch(tokens, seed=5, step=5, n_ctx=10, windows=5)
 
 
+def test_every_epoch_is_another_permutation_of_the_same_windows() -> None:
+    tokens = np.arange(251, dtype=np.uint8)  # 25 windows, in steps of 4: no epoch ends with a step
+
+    def windows(seed: int) -> list[int]:
+        batches = (
+            corpora.batch(tokens, seed=seed, step=step, n_ctx=10, windows=4, repeat=True)[0] for step in range(25)
+        )
+        return [int(window[0]) for inputs in batches for window in inputs]
+
+    found = windows(5)
+    epochs = [found[start : start + 25] for start in range(0, 100, 25)]
+    assert all(sorted(epoch) == list(range(0, 250, 10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    assert windows(5) == found
+    assert windows(6)[25:] != found[25:]
+    first = [corpora.batch(tokens, seed=5, step=step, n_ctx=10, windows=5)[0] for step in range(5)]
+    assert [int(window[0]) for inputs in first for window in inputs] == epochs[0]
+
+
+def test_a_batch_may_be_longer_than_the_text_and_no_text_has_no_batch() -> None:
+    tokens = np.arange(21, dtype=np.uint8)
+    inputs, _ = corpora.batch(tokens, seed=0, step=3, n_ctx=10, windows=5, repeat=True)
+    assert sorted(inputs[:, 0].tolist()) in ([0, 0, 0, 10, 10], [0, 0, 10, 10, 10])
+    with pytest.raises(IndexError, match="only 0 windows"):
+        corpora.batch(tokens[:5], seed=0, step=0, n_ctx=10, windows=1, repeat=True)
+
+
+def test_the_order_of_batches_does_not_change_between_versions() -> None:
+    """Pinned: a sweep that is resumed with another version goes on with the batches it began with."""
+    tokens = np.arange(81, dtype=np.uint8)
+    batches = [corpora.batch(tokens, seed=2**61 + 7, step=step, n_ctx=10, windows=8, repeat=True)[0] for step in (0, 1)]
+    assert [inputs[:, 0].tolist() for inputs in batches] == [
+        [70, 30, 0, 10, 60, 50, 20, 40],
+        [50, 20, 70, 0, 60, 10, 30, 40],
+    ]
+
+
 def test_validation_is_spread_over_the_held_out_slice(stdlib: Corpus) -> None:
     inputs, targets = corpora.held_out(stdlib, n_ctx=128, tokens=65536)
     assert inputs.shape == targets.shape == (512, 128)

@@ -1,11 +1,15 @@
 """A data set of Hugging Face `datasets`, streamed: nothing is downloaded before it is read."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from fitting.errors import InputError
 from sweeps.corpora.documents import Document
 from sweeps.corpora.readers.position import Position
 from sweeps.corpora.source import Source
+
+_ON_THE_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def read_hugging_face(source: Source, position: Position) -> Iterator[Document]:
@@ -18,6 +22,8 @@ def read_hugging_face(source: Source, position: Position) -> Iterator[Document]:
     except ImportError:
         raise InputError("Hugging Face data sets need `datasets`: pip install 'distillaw[corpora]'") from None
     name = source.dataset or ""
+    if not Path(name).exists() and not _ON_THE_HUB.fullmatch(name):
+        raise InputError(f"{name}: no such folder, and no name of a data set (owner/name)")
     row = 0
     try:
         rows = datasets.load_dataset(name, name=source.config, split=source.split, streaming=True)

@@ -51,7 +51,7 @@ def _documents(file: Found, field: str, position: Position) -> Iterator[Document
 def _text(line: bytes, field: str) -> bytes:
     """The text of a line, in UTF-8. Raises `ValueError`, with the remedy where there is one."""
     try:
-        content = json.loads(line)
+        content = json.loads(line.strip())
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
     except json.JSONDecodeError as error:
