@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from fitting import flops
 from fitting.errors import DistillawError
-from fitting.flops import Shape
 from sweeps import files
 from sweeps.models import Transformer
+from sweeps.parametrisation import output_scale
 from sweeps.spec import RunSpec
 
 STATE_SCHEMA = "distillaw/state/1"
@@ -88,17 +88,19 @@ def save_model(path: Path, spec: RunSpec, model: nn.Module, loss: float, corpus:
 
 
 def load_model(path: Path) -> Transformer:
-    """The model at `path`, frozen and in eval, built from the shape in the JSON beside it.
+    """The model at `path`, frozen and in eval, built from the specification in the JSON beside it.
 
     Raises `CheckpointError` where either file is missing, unreadable or does not fit the other.
     """
     described = path.with_suffix(".json")
     try:
-        shape = Shape(**files.read_json(described)["shape"])
+        data = files.read_json(described)
+        spec = RunSpec.from_dict(data["spec"])
         header, tensors = _read(path)
-        if header.get("digest") != files.read_json(described)["digest"]:
+        if header.get("digest") != data["digest"]:
             raise ValueError(f"{described.name} belongs to another model")
-        model = Transformer(shape)
+        recipe = spec.recipe
+        model = Transformer(spec.shape, output_scale(spec.shape, recipe.parametrisation, recipe.reference_width))
         model.load_state_dict(tensors)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: no usable model ({error}); remove its folder and run it again") from None

@@ -239,6 +239,7 @@ def _run_cells(names: list[str], checkpoint_seconds: float) -> dict[str, State]:
     try:
         import torch
 
+        from sweeps import corpora
         from sweeps.training import Interrupted, train_together
 
         if not _worker.should_stop():
@@ -248,6 +249,7 @@ def _run_cells(names: list[str], checkpoint_seconds: float) -> dict[str, State]:
             with contextlib.suppress(Interrupted):
                 train_together(
                     [(cell, _paths(cell)) for cell in cells],
+                    corpora.load(grid.spec.corpus),
                     checkpoint_seconds=checkpoint_seconds,
                     stop=_worker.should_stop,
                     done=done,
@@ -277,4 +279,4 @@ def _paths(cell: RunSpec) -> "Paths":
         if other.tokens < cell.tokens and not grid.cell(other).record.exists()
     ]
     teachers = tuple(grid.cell(teacher).model for teacher in cell.teachers)
-    return Paths(folder.journal, folder.state, folder.model, teachers, tuple(branches))
+    return Paths(folder.journal, folder.state, folder.model, teachers, tuple(branches), grid.folder / "logits")

@@ -14,6 +14,8 @@ from sweeps.spec import RunSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sweeps.corpora.corpus import Tokens
+
 _VALIDATION_WINDOWS = 16
 """Windows evaluated at a time."""
 
@@ -25,11 +27,20 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
         self.spec, self.tokens, self.start = spec, corpus.half(spec.half), start
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        spec, n_ctx = self.spec, self.spec.shape.n_ctx
-        seed, windows = spec.stream("batches"), spec.recipe.batch_tokens // n_ctx
-        for step in range(self.start, spec.steps):
-            # whether a run may repeat its text is a grid's to say: one that may not is refused before it starts
-            yield _tensors(corpora.batch(self.tokens, seed=seed, step=step, n_ctx=n_ctx, windows=windows, repeat=True))
+        for step in range(self.start, self.spec.steps):
+            yield _batch(self.spec, self.tokens, step)
+
+
+def inputs_of(spec: RunSpec, corpus: corpora.Corpus, step: int) -> Tensor:
+    """The inputs (windows, n_ctx) of one step of a run."""
+    return _batch(spec, corpus.half(spec.half), step)[0]
+
+
+def _batch(spec: RunSpec, tokens: "Tokens", step: int) -> tuple[Tensor, Tensor]:
+    n_ctx, seed = spec.shape.n_ctx, spec.stream("batches")
+    windows = spec.recipe.batch_tokens // n_ctx
+    # whether a run may repeat its text is a grid's to say: one that may not is refused before it starts
+    return _tensors(corpora.batch(tokens, seed=seed, step=step, n_ctx=n_ctx, windows=windows, repeat=True))
 
 
 def validation_loss(

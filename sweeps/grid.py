@@ -2,6 +2,7 @@
 
 ```
     DIR/grid.json                      the cells and the corpus, as last asked for
+    DIR/logits/                        what is cached of teachers, for all their students
     DIR/cells/ID/spec.json             everything that decides the cell's result
     DIR/cells/ID/journal.jsonl         its log
     DIR/cells/ID/state.safetensors     where to resume; removed at the end
@@ -194,6 +195,7 @@ def create(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> Grid:
             "schema": GRID_SCHEMA,
             "name": spec.name,
             "corpus": dict(corpus),
+            "source": spec.corpus,
             "cells": [cell.id for cell in spec.cells],
         },
     )
@@ -239,7 +241,7 @@ def open_grid(folder: Path) -> Grid:
         cells = [RunSpec.from_dict(files.read_json(CellFolder(folder / "cells" / name).spec)) for name in data["cells"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is no grid that this version can read ({error})") from None
-    return Grid(folder, GridSpec(data["name"], data["corpus"]["name"], tuple(cells)), data["corpus"])
+    return Grid(folder, GridSpec(data["name"], data["source"], tuple(cells)), data["corpus"])
 
 
 @contextmanager

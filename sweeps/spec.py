@@ -26,7 +26,8 @@ class Recipe:
     """How every run of a grid is trained; the defaults of a grid file are the paper's (arXiv 2502.08606, App. E).
 
     `batch_tokens` is tokens in one optimizer step. `learning_rate` is the peak at every width, or with
-    `reference_width` at that width, and elsewhere in proportion to 1/d_model. `warmup_steps` is cut to a tenth of a
+    `reference_width` at that width, and elsewhere in proportion to 1/d_model (all of it, or under μP that of the linear
+    layers). `warmup_steps` is cut to a tenth of a
     run where the schedule is the cosine. `weight_decay` is decoupled: a step takes `weight_decay` times the schedule's
     share of its peak off every matrix. `clip` bounds the global gradient norm, `z_loss` is λ_Z of Eq 7. The held-out
     loss is taken over `validation_tokens`, `validations` times in a run, in float32 whatever the `precision`.
@@ -80,8 +81,8 @@ class RunSpec:
 
     @property
     def learning_rate(self) -> float:
-        """The peak learning rate of this run."""
-        width = self.recipe.reference_width
+        """The peak learning rate of this run; under μP that of its embedding and gains."""
+        width = self.recipe.reference_width if self.recipe.parametrisation == "standard" else None
         return self.recipe.learning_rate * (width / self.shape.d_model if width else 1.0)
 
     @property
@@ -162,7 +163,7 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class GridSpec:
-    """A named list of runs, teachers first."""
+    """A named list of runs, teachers first. `corpus` is where their text is: what `corpora.load` takes."""
 
     name: str
     corpus: str

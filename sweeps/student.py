@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from fitting import flops
-from sweeps import checkpoints, corpora, objectives, schedule
+from sweeps import checkpoints, corpora, objectives, parametrisation, schedule
 from sweeps.feeding import validation_loss
 from sweeps.journal import Entry, Journal
-from sweeps.models import Transformer, initialise
+from sweeps.models import Transformer
 from sweeps.spec import RunSpec
 from sweeps.targets import Target
 from sweeps.teachers.pool import Pool
@@ -45,13 +45,17 @@ class Branch:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a run keeps its files and finds its teachers, in the order of `RunSpec.teachers`."""
+    """Where a run keeps its files and finds its teachers, in the order of `RunSpec.teachers`.
+
+    `logits` is the folder of what is cached of teachers, shared by all runs of a grid.
+    """
 
     journal: Path
     state: Path
     model: Path
     teachers: tuple[Path, ...] = ()
     branches: tuple[Branch, ...] = ()
+    logits: Path | None = None
 
 
 class Student:
@@ -62,13 +66,22 @@ class Student:
 
     def __init__(self, spec: RunSpec, paths: Paths, corpus: corpora.Corpus, members: Sequence[Source] = ()) -> None:
         self.spec, self.paths, self.corpus = spec, paths, corpus
-        self.model = Transformer(spec.shape)
-        initialise(self.model, spec.stream("init"))
-        self.optimizer = _optimizer(self.model, spec)
+        recipe = spec.recipe
+        way = recipe.parametrisation, recipe.reference_width
+        self.model = Transformer(spec.shape, parametrisation.output_scale(spec.shape, *way))
+        parametrisation.initialise(self.model, spec.stream("init"), *way)
+        groups = parametrisation.groups(
+            self.model,
+            rate=spec.learning_rate,
+            weight_decay=recipe.weight_decay,
+            parametrisation=recipe.parametrisation,
+            base_width=recipe.reference_width,
+        )
+        self.optimizer = torch.optim.AdamW(groups, betas=BETAS, fused=True)
         self.source = None
         if spec.consultation is not None:
             asked = spec.consultation.schedule(spec.steps, len(spec.teachers), spec.stream("consultation"))
-            self.source = Pool(members, asked)
+            self.source = Pool(members, asked[:, : len(members)])  # a cached average is one source for all
         self.start = 0
         self.sums = torch.zeros(5, dtype=torch.float64)  # updates, cross-entropy, objective, consultations, KL
         progress = checkpoints.load_state(paths.state, spec, self.model, self.optimizer)
@@ -122,7 +135,7 @@ class Student:
             decay_share=recipe.decay_share,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         self._rate = rate
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         self.optimizer.step()
@@ -204,18 +217,3 @@ class Student:
         """Whether one of the evenly spaced validations falls between the entry before and this one."""
         share = self.spec.steps / self.spec.recipe.validations
         return step // share > (step - self._every) // share
-
-
-def _optimizer(model: Transformer, spec: RunSpec) -> torch.optim.AdamW:
-    """AdamW with the decoupled decay of Loshchilov & Hutter (arXiv 1711.05101): independent of the peak rate.
-
-    torch multiplies the decay by the rate, so it is divided by the peak here. Gains do not decay.
-    """
-    recipe = spec.recipe
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    gains = [parameter for parameter in model.parameters() if parameter.ndim == 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay / spec.learning_rate},
-        {"params": gains, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=BETAS, fused=True)

@@ -19,13 +19,12 @@ from fitting.errors import DistillawError
 from sweeps import corpora
 from sweeps.feeding import Batches
 from sweeps.journal import Journal
+from sweeps.machine import compile_in_place
 from sweeps.peaks import peak
 from sweeps.spec import RunSpec
 from sweeps.student import Paths, Result, Student
-from sweeps.teachers import trained
-from sweeps.teachers.online import Online
+from sweeps.teachers.opening import open_sources
 from sweeps.teachers.shared import Shared
-from sweeps.teachers.source import Source
 
 with warnings.catch_warnings():  # lightning's own imports warn of what it will have to change, not we
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -41,10 +40,11 @@ class Interrupted(DistillawError):
 def train(
     spec: RunSpec, paths: Paths, *, checkpoint_seconds: float = 10.0, stop: Callable[[], bool] = lambda: False
 ) -> Result:
-    """Train one cell to its end; `train_together` says how."""
+    """Train one cell of a registered corpus to its end; `train_together` says how."""
     results: list[Result] = []
     train_together(
         [(spec, paths)],
+        corpora.load(spec.recipe.corpus),
         checkpoint_seconds=checkpoint_seconds,
         stop=stop,
         done=lambda _, result: results.append(result),
@@ -54,6 +54,7 @@ def train(
 
 def train_together(
     cells: Sequence[tuple[RunSpec, Paths]],
+    corpus: corpora.Corpus,
     *,
     checkpoint_seconds: float = 10.0,
     stop: Callable[[], bool] = lambda: False,
@@ -65,9 +66,7 @@ def train_together(
     then leaves no model, and the others go on. `done` is told of each as it ends. `stop` is asked after every update;
     when it says so, the states are saved and `Interrupted` raised. States are saved every `checkpoint_seconds`.
     """
-    first, paths = cells[0]
-    corpus = corpora.load(first.recipe.corpus)
-    members = [Shared(source) for source in _sources(first, paths)]
+    members = [Shared(source) for source in open_sources(cells, corpus)]
     students = [Student(spec, where, corpus, members) for spec, where in cells]
     run = Run(students, members, corpus, checkpoint_seconds, stop, done)
     try:
@@ -78,10 +77,6 @@ def train_together(
         for student in students:
             if student.journal is not None:
                 student.journal.close()
-
-
-def _sources(spec: RunSpec, paths: Paths) -> list[Source]:
-    return [Online(trained.load(path)) for path in paths.teachers]
 
 
 class Run(LightningModule):
@@ -104,10 +99,9 @@ class Run(LightningModule):
         self._corpus, self._checkpoint_seconds, self._stop, self._done = corpus, checkpoint_seconds, stop, done
         self._step = min(student.start for student in students)
         self._own_work = 0.0
-        recipe = students[0].spec.recipe
-        if recipe.compiled:
-            for model in self.models:
-                model.compile(dynamic=False)
+        if students[0].spec.recipe.compiled:
+            for model in (student.model for student in students):
+                compile_in_place(model)
 
     def fit(self) -> None:
         """Run the updates that are left."""

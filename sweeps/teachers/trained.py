@@ -26,7 +26,7 @@ class Trained:
 
     @cached_property
     def digest(self) -> str:
-        return weights_digest(self.model, asdict(self.model.shape))
+        return weights_digest(self.model, {**asdict(self.model.shape), "output_scale": self.model.output_scale})
 
     @property
     def forward_flops(self) -> float:
