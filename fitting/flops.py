@@ -72,9 +72,9 @@ class Shape:
             return parameters(cls._of_width(n_layers, 2 * n_heads * steps, n_heads, n_vocab, n_ctx)).non_embedding
 
         near = []
-        deepest = math.ceil(3 * (N / (12 * aspect**2)) ** (1 / 3)) + 1  # three times the depth is five times the aspect
-        for n_layers in range(1, deepest + 1):
-            widest = math.ceil(math.sqrt(N / (12 * n_layers)) / (2 * n_heads))  # N >= 12 n_layers d_model², Eq 57-63
+        depth = (N / (12 * aspect**2)) ** (1 / 3)  # Eq 57-63; twice or half has 2.8 times another aspect ratio
+        for n_layers in range(max(1, int(depth / 2)), math.ceil(2 * depth) + 1):
+            widest = math.ceil(math.sqrt(N / (12 * n_layers)) / (2 * n_heads))  # N >= 12 n_layers d_model²
             above = 1 + bisect.bisect_left(range(1, widest + 1), N, key=partial(counted, n_layers))
             for steps in range(max(1, above - 1), above + 1):
                 size, shaped = counted(n_layers, steps) / N, 2 * n_heads * steps / (n_layers * aspect)

@@ -34,9 +34,8 @@ class Attention(nn.Module):
         batch, length, _ = x.shape
         heads = self.qkv(x).view(batch, length, -1, self.d_head).transpose(1, 2)
         query, key, value = heads.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
-        # norms and rotation may be wider than the values (under autocast); attention takes one type
-        query = _rotate(self.query_norm(query), cosine, sine).to(value.dtype)
-        key = _rotate(self.key_norm(key), cosine, sine).to(value.dtype)
+        query = _turned(self.query_norm, query, cosine, sine)
+        key = _turned(self.key_norm, key, cosine, sine)
         mixed = F.scaled_dot_product_attention(
             query, key, value, is_causal=True, enable_gqa=self.n_heads != self.n_kv_heads
         )
@@ -137,6 +136,11 @@ def _rotations(shape: Shape) -> tuple[Tensor, Tensor]:
     frequency = ROPE_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
     angle = torch.outer(torch.arange(shape.n_ctx, dtype=torch.float64), frequency)
     return angle.cos().float(), angle.sin().float()
+
+
+def _turned(norm: nn.RMSNorm, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Normalise and rotate heads in the precision of the gains, and return them in their own, which the values have."""
+    return _rotate(norm(x.to(norm.weight.dtype)), cosine, sine).to(x.dtype)
 
 
 def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

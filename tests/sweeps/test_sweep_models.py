@@ -10,7 +10,6 @@ from sweeps.models import Transformer, initialise
 
 SMALL = Shape.of_depth(3, aspect=32, n_heads=2, n_vocab=256, n_ctx=64)
 GROUPED = Shape(2, 64, 176, 4, 2, 128, 32)
-PAPER = [Shape.of_depth(layers) for layers in (8, 14, 40)]
 
 
 def on_meta(shape: Shape) -> Transformer:
@@ -22,7 +21,7 @@ def counted(model: Transformer, part: str) -> int:
     return sum(value.numel() for name, value in model.named_parameters() if part in name)
 
 
-@pytest.mark.parametrize("shape", [SMALL, GROUPED, *PAPER], ids=lambda shape: f"d{shape.d_model}")
+@pytest.mark.parametrize("shape", [SMALL, GROUPED], ids=lambda shape: f"d{shape.d_model}")
 def test_parameters_per_group_equal_the_ledger(shape: Shape) -> None:
     model, expected = on_meta(shape), flops.parameters(shape)
     norms = counted(model, "norm")
@@ -35,12 +34,11 @@ def test_parameters_per_group_equal_the_ledger(shape: Shape) -> None:
     assert counted(model, "") == expected.total
 
 
-@pytest.mark.parametrize("shape", [SMALL, *PAPER], ids=lambda shape: f"d{shape.d_model}")
-def test_matrix_products_equal_the_ledger_without_causal_halving(shape: Shape) -> None:
-    tokens = torch.zeros(1, shape.n_ctx, dtype=torch.long, device="meta")
+def test_matrix_products_equal_the_ledger_without_causal_halving() -> None:
+    tokens = torch.zeros(1, SMALL.n_ctx, dtype=torch.long, device="meta")
     with FlopCounterMode(display=False) as counter:
-        on_meta(shape).logits(tokens)
-    assert counter.get_total_flops() == flops.forward(shape, causal_attention=False).matmul * shape.n_ctx
+        on_meta(SMALL).logits(tokens)
+    assert counter.get_total_flops() == flops.forward(SMALL, causal_attention=False).matmul * SMALL.n_ctx
 
 
 @pytest.fixture
