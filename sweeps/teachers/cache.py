@@ -43,13 +43,13 @@ class Key:
     """Everything that decides what a cache holds: two students share one only if they agree on all of it.
 
     `teacher` is the digest of the teacher; `corpus` and `tokenizer` are the SHA-256 of the documents and of what made
-    tokens of them (None for bytes); `half` and `seed` say which batches, of `batch_tokens` in windows of `n_ctx`. Of
-    the teacher at temperature `tau`, `kept` tokens per position stay: its likeliest, or as many draws.
+    tokens of them; `half` and `seed` say which batches, of `batch_tokens` in windows of `n_ctx`. Of the teacher at
+    temperature `tau`, `kept` tokens per position stay: its likeliest, or as many draws.
     """
 
     teacher: str
     corpus: str
-    tokenizer: str | None
+    tokenizer: str
     half: str
     seed: int
     n_ctx: int

@@ -67,7 +67,7 @@ def key(**changes: Any) -> Key:
     usual: dict[str, Any] = {
         "teacher": teacher().digest,
         "corpus": "c" * 64,
-        "tokenizer": None,
+        "tokenizer": "t" * 64,
         "half": "student",
         "seed": 7,
         "n_ctx": SHAPE.n_ctx,
