@@ -83,9 +83,11 @@ def statement(table: MappingTable, experiment: str) -> str:
         for name, end in (("weakest", 0), ("strongest", -1))
     )
     scales = ", ".join(sorted({row.scale for row in rows}))
+    steps = ", ".join(str(n) for n in sorted({row.student_steps for row in rows if row.student_width == curve.width}))
     return (
-        f"{paper} In the table (scale {scales}, {curve.trials} trials) the best student is that of the teacher of "
-        f"{unit} {curve.teachers[curve.best]}, at {median:.4f} nats with a band from {low:.4f} to {high:.4f}; {ends}. "
+        f"{paper} In the table (scale {scales}, {curve.trials} trials, {steps} steps of the student) the best student "
+        f"is that of the teacher of {unit} {curve.teachers[curve.best]}, at {median:.4f} nats with a band from "
+        f"{low:.4f} to {high:.4f}; {ends}. "
         f"U-shape at student width {PAPER_STUDENT}: {'shown' if curve.is_u else 'not shown'}."
     )
 

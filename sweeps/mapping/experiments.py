@@ -1,11 +1,12 @@
 """Which teachers and students of the mapping problem are trained: the two experiments of App C.2 (arXiv 2502.08606).
 
-`teacher-width` (Fig 11): students of teachers of growing width. `teacher-steps` (Fig 12): students of teachers of width
-512 that were trained for longer and longer. A network whose steps are not given sees 20 samples per parameter, 500
-batches at least. Beside them stand supervised students, trained on the labels.
+`teacher-width` (Fig 11): students of teachers of growing width. `teacher-steps` (Fig 12): students of teachers of one
+width, 512 in the paper, that were trained for longer and longer. A network whose steps are not given sees samples in
+proportion to its parameters: 20 for each in the paper, 500 batches at least. Beside them stand supervised students,
+trained on the labels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,51 +32,59 @@ class Teacher:
     steps: int
 
 
-def steps_of(width: int, scale: Scale) -> int:
-    """Steps of a network that is trained in full: samples in proportion to its parameters, 500 batches at least."""
-    return max(scale.least_steps, -(-scale.samples_per_parameter * parameters(width) // BATCH))
+def steps_of(width: int, samples: int, scale: Scale) -> int:
+    """Steps that show a network so many samples for each of its parameters, or the scale's least."""
+    return max(scale.least_steps, -(-samples * parameters(width) // BATCH))
 
 
 def teachers(scale: Scale) -> list[Teacher]:
-    by_width = [Teacher(TEACHER_WIDTH, width, steps_of(width, scale)) for width in scale.teacher_widths]
+    by_width = [
+        Teacher(TEACHER_WIDTH, width, steps_of(width, scale.teacher_samples, scale)) for width in scale.teacher_widths
+    ]
     return by_width + [Teacher(TEACHER_STEPS, scale.longest_width, steps) for steps in scale.teacher_steps]
 
 
 def run(scale: Scale, progress: Progress = silent) -> list[Row]:
     """Train everything of a scale; a row for each student, the same for the same scale, machine and threads.
 
-    Cross-entropies are exact: over all inputs, weighted by how likely the sampler draws each.
+    Cross-entropies are exact: over all inputs, weighted by how likely the sampler draws each. A teacher of both
+    experiments is trained once, and so are its students.
     """
-    asked = teachers(scale)
-    seeds = range(scale.trials)
-    total = sum(work for _, work in _work(scale))
-    done = 0.0
+    shapes = list(dict.fromkeys((teacher.width, teacher.steps) for teacher in teachers(scale)))
+    students = [(width, steps_of(width, scale.student_samples, scale)) for width in scale.student_widths]
+    total = scale.trials * (_work(shapes) + (1 + len(shapes)) * _work(students))
+    done = 0
 
     def tell(networks: int, width: int, steps: int) -> None:
         nonlocal done
-        done += networks * parameters(width) * steps
+        done += networks * _work([(width, steps)])
         progress("training (updates of a weight, millions)", round(done / 1e6), round(total / 1e6))
 
     tell(0, 1, 0)
     answers = np.eye(CLASSES, dtype=np.float32)[all_inputs().labels]
-    said = [train(t.width, t.steps, answers[None, None], seeds, partial(tell, scale.trials, t.width))[0] for t in asked]
-    targets = np.stack([np.broadcast_to(answers, said[0].shape), *(np.exp(each) for each in said)]).astype(np.float32)
+    said = {
+        (width, steps): train(
+            width, steps, answers[None, None], range(scale.trials), partial(tell, scale.trials, width)
+        )[0]
+        for width, steps in shapes
+    }
+    sure = np.broadcast_to(answers, (scale.trials, *answers.shape))
+    targets = np.stack([sure, *(np.exp(each) for each in said.values())]).astype(np.float32)
+    seeds = range(STUDENT_SEEDS, STUDENT_SEEDS + scale.trials)
     rows = []
-    for width in scale.student_widths:
-        steps, of_students = steps_of(width, scale), range(STUDENT_SEEDS, STUDENT_SEEDS + scale.trials)
-        students = train(width, steps, targets, of_students, partial(tell, len(targets) * scale.trials, width))
-        rows += list(_rows(width, steps, asked, said, students, scale.name))
+    for width, steps in students:
+        alone, *taught = train(width, steps, targets, seeds, partial(tell, len(targets) * scale.trials, width))
+        by_teacher = dict(zip(shapes, taught, strict=True))
+        rows += list(_rows(alone, None, None, width, steps, scale.name))
+        for teacher in teachers(scale):
+            key = teacher.width, teacher.steps
+            rows += list(_rows(by_teacher[key], teacher, said[key], width, steps, scale.name))
     return rows
 
 
-def _work(scale: Scale) -> Iterator[tuple[int, int]]:
-    """For each network its width and the updates of a weight that training it takes."""
-    for teacher in teachers(scale):
-        for _ in range(scale.trials):
-            yield teacher.width, teacher.steps * parameters(teacher.width)
-    for width in scale.student_widths:
-        for _ in range(scale.trials * (1 + len(teachers(scale)))):
-            yield width, steps_of(width, scale) * parameters(width)
+def _work(networks: Iterable[tuple[int, int]]) -> int:
+    """Updates of a weight, over networks of these widths trained for these steps."""
+    return sum(parameters(width) * steps for width, steps in networks)
 
 
 def cross_entropy(said: Floats) -> Floats:
@@ -99,23 +108,20 @@ def divergence(teacher: Floats, student: Floats) -> Floats:
 
 
 def _rows(
-    width: int, steps: int, asked: list[Teacher], said: list[Floats], students: Floats, scale: str
+    students: Floats, teacher: Teacher | None, said: Floats | None, width: int, steps: int, scale: str
 ) -> Iterator[Row]:
-    """A student width's rows: those trained on labels first, then each teacher's."""
-    for group, (loss, right) in enumerate(zip(cross_entropy(students), accuracy(students), strict=True)):
-        teacher = asked[group - 1] if group else None
-        for trial in range(len(loss)):
-            own = None if teacher is None else said[group - 1][trial]
-            yield Row(
-                experiment=SUPERVISED if teacher is None else teacher.experiment,
-                student_width=width,
-                student_steps=steps,
-                teacher_width=None if teacher is None else teacher.width,
-                teacher_steps=None if teacher is None else teacher.steps,
-                trial=trial,
-                teacher_cross_entropy=None if own is None else float(cross_entropy(own)),
-                student_cross_entropy=float(loss[trial]),
-                student_accuracy=float(right[trial]),
-                kl_to_teacher=None if own is None else float(divergence(own, students[group, trial])),
-                scale=scale,
-            )
+    """A row for each trial of a student, from its log-probabilities and its teacher's (trials, inputs, classes)."""
+    for trial, student in enumerate(students):
+        yield Row(
+            experiment=SUPERVISED if teacher is None else teacher.experiment,
+            student_width=width,
+            student_steps=steps,
+            teacher_width=None if teacher is None else teacher.width,
+            teacher_steps=None if teacher is None else teacher.steps,
+            trial=trial,
+            teacher_cross_entropy=None if said is None else float(cross_entropy(said[trial])),
+            student_cross_entropy=float(cross_entropy(student)),
+            student_accuracy=float(accuracy(student)),
+            kl_to_teacher=None if said is None else float(divergence(said[trial], student)),
+            scale=scale,
+        )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Scale:
     """Widths of hidden layers, steps of 512 samples, and how many trials of each network.
 
-    A network whose steps are not given sees `samples_per_parameter` samples for each parameter, in `least_steps` steps
-    at least. The teachers of Fig 12 are `longest_width` wide and take `teacher_steps`.
+    A teacher whose steps are not given sees `teacher_samples` for each of its parameters, a student `student_samples`,
+    in `least_steps` steps at least. The teachers of Fig 12 are `longest_width` wide and take `teacher_steps`.
     """
 
     name: str
@@ -17,7 +17,8 @@ class Scale:
     teacher_widths: tuple[int, ...]
     longest_width: int
     teacher_steps: tuple[int, ...]
-    samples_per_parameter: int = 20
+    teacher_samples: int = 20
+    student_samples: int = 20
     least_steps: int = 500
 
 
@@ -25,8 +26,9 @@ SCALES = {
     scale.name: scale
     for scale in (
         Scale("paper", 4, (128, 256, 362), (128, 181, 256, 362, 512), 512, tuple(2**k for k in range(6, 15))),
-        Scale("minutes", 3, (128, 256), (128, 181, 256, 362), 362, (64, 256, 1024, 4096)),
+        Scale("minutes", 2, (128, 256), (128, 181, 256, 362), 362, (256, 1024, 2048, 5487), student_samples=7),
     )
 }
 """`paper`: widths, steps and trials as printed, teacher widths between the printed ends ours. `minutes`: fewer of them,
-each network trained as long, and a narrower teacher in the second experiment."""
+students trained on a third of the samples, and in the second experiment a teacher of width 362, whose longest training
+is that of the first."""

@@ -1,5 +1,6 @@
 """The mapping problem: printed contexts, every input by brute force, exact losses, a run that never changes."""
 
+from dataclasses import replace
 from itertools import product
 from math import log
 
@@ -80,7 +81,7 @@ def test_samples_are_uniform():
     assert ((drawn - expected) ** 2 / expected).sum() == pytest.approx(24_663, abs=5 * (2 * 24_663) ** 0.5)
 
 
-TINY = Scale("tiny", 2, (8, 16), (16, 32), 128, (5, 250), samples_per_parameter=1, least_steps=40)
+TINY = Scale("tiny", 2, (8, 16), (16, 128), 128, (5, 40, 250), teacher_samples=1, student_samples=1, least_steps=40)
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +93,8 @@ def test_a_run_is_a_table_that_can_be_read_back(rows, tmp_path):
     asked = [
         (experiment, width, teacher, trial)
         for width in (8, 16)
-        for experiment, teacher in [("supervised", None), *[("teacher-width", n) for n in (16, 32)],
-                                    *[("teacher-steps", n) for n in (5, 250)]]
+        for experiment, teacher in [("supervised", None), *[("teacher-width", n) for n in (16, 128)],
+                                    *[("teacher-steps", n) for n in (5, 40, 250)]]
         for trial in (0, 1)
     ]  # fmt: skip
     varied = {"supervised": "teacher_width", "teacher-width": "teacher_width", "teacher-steps": "teacher_steps"}
@@ -118,7 +119,17 @@ def test_teachers_learn_and_students_follow_them(rows):
     assert max(row.teacher_cross_entropy for row in long) < 1.5 < log(CLASSES)
     assert min(row.teacher_cross_entropy for row in short) > 1.8
     assert all(row.kl_to_teacher > 0 for row in (*long, *short))
-    assert len({row.student_cross_entropy for row in rows}) == len(rows)
+
+
+def test_a_teacher_of_both_experiments_is_one_teacher(rows):
+    """The widest of the first has 40 steps, as one of the second has."""
+    both = [
+        [replace(row, experiment="") for row in rows if (row.experiment, row.teacher_width, row.teacher_steps) == key]
+        for key in (("teacher-width", 128, 40), ("teacher-steps", 128, 40))
+    ]
+    assert both[0] == both[1]
+    assert len(both[0]) == 4
+    assert len({row.student_cross_entropy for row in rows}) == len(rows) - 4
 
 
 def test_exact_losses_are_what_samples_tend_to():
@@ -156,8 +167,9 @@ def test_the_rate_rises_for_a_twentieth_and_falls_to_nothing():
 def test_the_papers_steps():
     paper = SCALES["paper"]
     assert networks.parameters(256) == 16 * 256 + 256 * 256 + 256 * 8 + 256 + 256 + 8
-    assert experiments.steps_of(256, paper) == -(-20 * networks.parameters(256) // 512)
-    assert experiments.steps_of(64, paper) == 500
+    assert (paper.teacher_samples, paper.student_samples) == (20, 20)
+    assert experiments.steps_of(256, 20, paper) == -(-20 * networks.parameters(256) // 512)
+    assert experiments.steps_of(64, 20, paper) == 500
     assert (paper.teacher_steps[0], paper.teacher_steps[-1], paper.trials) == (64, 16384, 4)
     assert {128, 256, 362} == set(paper.student_widths)
 
@@ -167,9 +179,9 @@ def test_the_papers_steps():
     [
         (lambda text: text.replace("student_accuracy", "accuracy", 1), ["lacks the column student_accuracy"]),
         (lambda text: text.replace("teacher-width", "width", 1), ["row 4", "experiment is 'width'", "teacher-steps"]),
-        (lambda text: text + "supervised,8,x,,,9,,nan,0.5,,tiny\n", ["row 22", "student_steps is 'x'", "'nan'"]),
+        (lambda text: text + "supervised,8,x,,,9,,nan,0.5,,tiny\n", ["row 26", "student_steps is 'x'", "'nan'"]),
         (lambda text: text + "supervised,8,40,16,,9,,1,0.5,,tiny\n", ["teacher_width is '16'", "leave it empty"]),
-        (lambda text: text + text.splitlines()[-1] + "\n", ["row 22", "stand in a row above"]),
+        (lambda text: text + text.splitlines()[-1] + "\n", ["row 26", "stand in a row above"]),
         (lambda text: text.splitlines()[0] + "\n", ["has no rows", "distillaw sweep mapping"]),
         (lambda text: "", ["lacks the columns experiment"]),
     ],
@@ -190,7 +202,7 @@ def test_a_table_that_is_not_there(tmp_path):
 
 
 def test_the_command_writes_the_table(distillaw, tmp_path, monkeypatch):
-    monkeypatch.setitem(SCALES, "minutes", Scale("minutes", 1, (8,), (8,), 8, (5,), 1, 5))
+    monkeypatch.setitem(SCALES, "minutes", Scale("minutes", 1, (8,), (8,), 8, (5,), 1, 1, 5))
     answer = distillaw("sweep", "mapping", "--out", tmp_path / "m.csv")
     assert answer.code == 0
     assert answer.out.startswith("3 students in ")
