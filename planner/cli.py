@@ -19,7 +19,7 @@ import planner
 from fitting.errors import DistillawError, InputError
 
 GROUP = "distillaw.commands"
-_ORDER = ("plan", "crossover", "fit", "check", "compare-laws", "predict", "laws", "sweep", "figures", "tables")
+_ORDER = ("plan", "crossover", "fit", "check", "compare-laws", "predict", "laws", "corpus", "sweep", "figures", "tables")
 
 
 class Rooms(TyperGroup):

@@ -201,4 +201,3 @@ def _locked(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        (out / _LOCK).unlink(missing_ok=True)

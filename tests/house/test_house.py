@@ -34,6 +34,7 @@ LIGHT = [
     "fitting.library",
     "fitting.records",
     "sweeps.cli",
+    "sweeps.corpora.cli",
     "paper_figs.cli",
 ]
 
@@ -101,7 +102,7 @@ def test_links_into_the_answers_lead_somewhere():
 def test_the_help_lists_every_rooms_commands(distillaw):
     answer = distillaw("--help")
     assert answer.code == 0
-    for command in ("plan", "crossover", "fit", "predict", "laws", "sweep", "figures"):
+    for command in ("plan", "crossover", "fit", "predict", "laws", "corpus", "sweep", "figures"):
         assert f"\n  {command} " in answer.out
 
 
