@@ -35,6 +35,12 @@ def run(
         Path, typer.Option("--out", metavar="DIR", help="Folder of the runs; one that holds some is resumed.")
     ],
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes, of one thread each.")] = 2,
+    together: Annotated[
+        int, typer.Option("--together", min=1, metavar="K", help="Students of one teacher that share its forward.")
+    ] = 1,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where a step of the costliest cell goes; train nothing.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print cells, FLOPs and a time; train nothing.")] = False,
     checkpoint_every: Annotated[
         float, typer.Option("--checkpoint-every", metavar="SECONDS", min=0.0, help="What a kill may cost a cell.")
@@ -50,6 +56,8 @@ def run(
     Examples:
       distillaw sweep run data/grids/demo.toml --out runs/demo
       distillaw sweep run data/grids/demo.toml --out runs/demo --dry-run
+      distillaw sweep run data/grids/demo.toml --out runs/demo --profile
+      distillaw sweep run data/grids/demo.toml --out runs/demo --together 4
       distillaw sweep run data/grids/demo.toml --out runs/demo --workers 4 --json
     """
     from sweeps import corpora, grid_file
@@ -61,14 +69,25 @@ def run(
         return
     _require_training()
     from sweeps import grid as grids
+    from sweeps import machine
     from sweeps.executors import run_cells
     from sweeps.progress import Display
 
+    machine.require(asked.cells)
+    if profile:
+        _profile(asked, as_json)
+        return
     grids.check(out, asked, corpus)  # before the lock leaves a file in a folder that is not ours
     with grids.locked(out):
         found = grids.create(out, asked, corpus)
         with Display(found) as display:
-            run_cells(found, workers=workers, checkpoint_seconds=checkpoint_every, tell=display.tell)
+            run_cells(
+                found,
+                workers=workers,
+                together=together,
+                checkpoint_seconds=checkpoint_every,
+                tell=display.tell,
+            )
     if as_json:
         _print_json("distillaw/sweep-run/1", _state_of(found))
         return
@@ -160,6 +179,18 @@ def _dry_run(asked: Any, corpus: dict[str, Any], out: Path, workers: int, as_jso
     else:
         render.plan(asked, corpus, states, time)
         typer.echo("Nothing was trained (--dry-run).")
+
+
+def _profile(asked: Any, as_json: bool) -> None:
+    from sweeps import profiling, render
+
+    costliest = max(asked.cells, key=lambda cell: cell.total_flops / cell.steps)
+    found = profiling.profile(costliest, asked.corpus)
+    if as_json:
+        _print_json("distillaw/sweep-profile/1", found.to_dict())
+    else:
+        render.profile(found)
+        typer.echo("Nothing was trained (--profile).")
 
 
 def _require_training() -> None:

@@ -13,9 +13,6 @@ from sweeps.spec import RunSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from sweeps.corpora.corpus import Tokens
-
 _VALIDATION_WINDOWS = 16
 """Windows evaluated at a time."""
 
@@ -24,21 +21,18 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
     """The batches of a run from step `start` on."""
 
     def __init__(self, spec: RunSpec, corpus: corpora.Corpus, start: int) -> None:
-        self.spec, self.tokens, self.start = spec, corpus.half(spec.half), start
+        self.spec, self.corpus, self.start = spec, corpus, start
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for step in range(self.start, self.spec.steps):
-            yield _batch(self.spec, self.tokens, step)
+            yield batch_of(self.spec, self.corpus, step)
 
 
-def inputs_of(spec: RunSpec, corpus: corpora.Corpus, step: int) -> Tensor:
-    """The inputs (windows, n_ctx) of one step of a run."""
-    return _batch(spec, corpus.half(spec.half), step)[0]
-
-
-def _batch(spec: RunSpec, tokens: "Tokens", step: int) -> tuple[Tensor, Tensor]:
+def batch_of(spec: RunSpec, corpus: corpora.Corpus, step: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets (windows, n_ctx) of one step of a run."""
     n_ctx, seed = spec.shape.n_ctx, spec.stream("batches")
     windows = spec.recipe.batch_tokens // n_ctx
+    tokens = corpus.half(spec.half)
     # whether a run may repeat its text is a grid's to say: one that may not is refused before it starts
     return _tensors(corpora.batch(tokens, seed=seed, step=step, n_ctx=n_ctx, windows=windows, repeat=True))
 

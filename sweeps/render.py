@@ -3,13 +3,16 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fitting import flops, terminal, units
 from sweeps import files
 from sweeps.estimate import Estimate
 from sweeps.grid import Grid, State
 from sweeps.spec import GridSpec, RunSpec
+
+if TYPE_CHECKING:
+    from sweeps.profiling import Profile
 
 
 def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State], time: Estimate | None) -> None:
@@ -53,6 +56,26 @@ def summary(grid: Grid) -> None:
         table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", state)
     terminal.show_table(out, table)
     out.print("Loss: held-out cross-entropy in nats per token. N: non-embedding parameters.")
+
+
+def profile(found: "Profile") -> None:
+    """Print where a step goes."""
+    out = terminal.console()
+    per_second = found.tokens / found.seconds
+    out.print(
+        f"A step of {found.cell} takes {_milliseconds(found.seconds)}: {units.count(per_second)} tokens/s, "
+        f"MFU {100 * found.mfu:.0f} %, on {found.device} ({found.threads} threads)."
+    )
+    out.print()
+    table = terminal.table("part", "time", "share", left=("part",))
+    for name, seconds in found.parts.items():
+        table.add_row(name, _milliseconds(seconds), f"{100 * seconds / found.seconds:.0f} %")
+    terminal.show_table(out, table)
+    out.print("Medians of steps with untrained weights, taken bare. MFU: the step's FLOPs over the device's peak.")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g} ms"
 
 
 def plan_object(

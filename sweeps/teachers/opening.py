@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sweeps import corpora
-from sweeps.feeding import inputs_of
+from sweeps.feeding import batch_of
 from sweeps.spec import RunSpec
 from sweeps.teachers import trained
 from sweeps.teachers.cache import Cached, Key
@@ -65,7 +65,7 @@ def _cached(
     )
 
     def inputs(step: int) -> Tensor:
-        return inputs_of(spec, corpus, step)
+        return batch_of(spec, corpus, step)[0]
 
     return Cached(paths.logits / key.name, key, inputs_of=inputs, wanted=wanted, teacher=lambda: teacher)
 
