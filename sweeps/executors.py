@@ -232,7 +232,7 @@ def _run_cells(names: list[str], checkpoint_seconds: float) -> dict[str, State]:
     ended: dict[str, State] = {}
 
     def done(cell: RunSpec, result: "Result") -> None:
-        grid.finish(cell, result.status, result.loss)
+        grid.finish(cell, result.status, result.loss, result.measured)
         ended[cell.id] = result.status
 
     _worker.busy = True

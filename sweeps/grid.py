@@ -99,8 +99,11 @@ class Grid:
         entries = journal.read(folder.journal)
         return entries[-1].flops_training + entries[-1].flops_logits if entries else 0.0
 
-    def finish(self, cell: RunSpec, status: str, loss: float) -> None:
-        """Mark a cell as done, for good: `status` is "finished" or "diverged" (`loss` NaN)."""
+    def finish(self, cell: RunSpec, status: str, loss: float, measured: Mapping[str, float] | None = None) -> None:
+        """Mark a cell as done, for good: `status` is "finished" or "diverged" (`loss` NaN).
+
+        `measured` is what else is known of it, by names in `MEASURED`.
+        """
         folder = self.cell(cell)
         files.write_json(
             folder.record,
@@ -111,6 +114,7 @@ class Grid:
                 "loss": loss if math.isfinite(loss) else None,
                 "digest": cell.digest(),
                 "corpus_sha256": self.corpus["sha256"],
+                **(measured or {}),
             },
         )
         folder.state.unlink(missing_ok=True)
@@ -146,7 +150,7 @@ class Grid:
             C_teacher=sum(teacher.training_flops for teacher in taught) if taught else None,
             seed=cell.seed,
             status=stored["status"],
-            extras=self._extras(cell) | {name: stored[name] for name in MEASURED if name in stored},
+            extras=self._extras(cell) | {name: stored.get(name) for name in MEASURED},
         )
 
     def _extras(self, cell: RunSpec) -> dict[str, Any]:

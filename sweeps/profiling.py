@@ -48,7 +48,7 @@ class Profile:
 def profile(cell: RunSpec, source: str) -> Profile:
     """Time steps of a cell with untrained weights, its teachers' too: what they hold does not change what they cost.
 
-    A cell that learns from a cache is timed as if its teachers ran beside it. On a CPU it has one thread, as a worker has.
+    A cell that learns from a cache is timed as if its teachers ran beside it. A CPU has one thread, as a worker has.
     """
     if not torch.cuda.is_available():
         torch.set_num_threads(1)

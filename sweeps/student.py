@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +12,14 @@ from torch import Tensor
 
 from fitting import flops
 from sweeps import checkpoints, corpora, objectives, parametrisation, schedule
+from sweeps.evaluation.measures import measured
 from sweeps.feeding import validation_loss
 from sweeps.journal import Entry, Journal
 from sweeps.models import Transformer
 from sweeps.spec import RunSpec
 from sweeps.targets import Target
 from sweeps.teachers.pool import Pool
-from sweeps.teachers.source import Source
+from sweeps.teachers.source import Source, Teacher
 
 ENTRIES = 32
 """Journal entries in a run, evenly spaced; validation is rarer (`Recipe.validations`)."""
@@ -29,10 +30,14 @@ BETAS = (0.9, 0.95)
 
 @dataclass(frozen=True)
 class Result:
-    """The end of a run. `loss` is the held-out cross-entropy in nats per token, NaN for a diverged run."""
+    """The end of a run. `loss` is the held-out cross-entropy in nats per token, NaN for a diverged run.
+
+    `measured` is what else the held-out slice says of a finished one (`evaluation.measures.measured`).
+    """
 
     status: Literal["finished", "diverged"]
     loss: float
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,15 @@ class Student:
     journal: Journal | None = None
     result: Result | None = None
 
-    def __init__(self, spec: RunSpec, paths: Paths, corpus: corpora.Corpus, members: Sequence[Source] = ()) -> None:
-        self.spec, self.paths, self.corpus = spec, paths, corpus
+    def __init__(
+        self,
+        spec: RunSpec,
+        paths: Paths,
+        corpus: corpora.Corpus,
+        teachers: Sequence[Teacher] = (),
+        members: Sequence[Source] = (),
+    ) -> None:
+        self.spec, self.paths, self.corpus, self.teachers = spec, paths, corpus, tuple(teachers)
         recipe = spec.recipe
         way = recipe.parametrisation, recipe.reference_width
         self.model = Transformer(spec.shape, parametrisation.output_scale(spec.shape, *way))
@@ -202,8 +214,11 @@ class Student:
 
     def finish(self) -> None:
         """Judge a run that has taken its last update, and save the model of one that learned anything."""
-        diverged = not self.val_loss < math.log(self.spec.shape.n_vocab)
-        self.result = Result("diverged", math.nan) if diverged else Result("finished", self.val_loss)
+        if not self.val_loss < math.log(self.spec.shape.n_vocab):
+            self.result = Result("diverged", math.nan)
+            return
+        found = measured(self.model, self.spec, self.corpus, self.teachers, self.sums.device)
+        self.result = Result("finished", self.val_loss, found)
 
     def close(self) -> None:
         """Leave on the disk what a run that is over leaves."""

@@ -23,7 +23,7 @@ from sweeps.machine import compile_in_place
 from sweeps.peaks import peak
 from sweeps.spec import RunSpec
 from sweeps.student import Paths, Result, Student
-from sweeps.teachers.opening import open_sources
+from sweeps.teachers.opening import open_sources, open_teachers
 from sweeps.teachers.shared import Shared
 
 with warnings.catch_warnings():  # lightning's own imports warn of what it will have to change, not we
@@ -66,8 +66,9 @@ def train_together(
     then leaves no model, and the others go on. `done` is told of each as it ends. `stop` is asked after every update;
     when it says so, the states are saved and `Interrupted` raised. States are saved every `checkpoint_seconds`.
     """
-    members = [Shared(source) for source in open_sources(cells, corpus)]
-    students = [Student(spec, where, corpus, members) for spec, where in cells]
+    teachers = open_teachers(*cells[0])
+    members = [Shared(source) for source in open_sources(cells, corpus, teachers)]
+    students = [Student(spec, where, corpus, teachers, members) for spec, where in cells]
     run = Run(students, members, corpus, checkpoint_seconds, stop, done)
     try:
         for student in students:

@@ -21,19 +21,28 @@ if TYPE_CHECKING:
     from sweeps.student import Paths
 
 
-def open_sources(cells: "Sequence[tuple[RunSpec, Paths]]", corpus: corpora.Corpus) -> list[Source]:
+def open_teachers(spec: RunSpec, paths: "Paths") -> list[Teacher]:
+    """The teachers of a run, in order.
+
+    Raises `InputError` for one of another vocabulary, `CheckpointError` for one that cannot be loaded.
+    """
+    teachers: list[Teacher] = [trained.load(path) for path in paths.teachers]
+    names = [teacher.id for teacher in spec.teachers]
+    require_same_vocabulary(dict(zip(names, teachers, strict=True)), spec.shape.n_vocab)
+    return teachers
+
+
+def open_sources(
+    cells: "Sequence[tuple[RunSpec, Paths]]", corpus: corpora.Corpus, teachers: Sequence[Teacher]
+) -> list[Source]:
     """One source for each teacher of the cells, or one for all of them where what they say on average is cached.
 
-    The cells have the same teachers and consult them alike (`sharing.pack`). Raises `InputError` for a teacher of
-    another vocabulary, `CheckpointError` for one that cannot be loaded.
+    The cells have the same teachers and consult them alike (`sharing.pack`).
     """
     spec, paths = cells[0]
     asked = spec.consultation
     if asked is None:
         return []
-    teachers: list[Teacher] = [trained.load(path) for path in paths.teachers]
-    names = [teacher.id for teacher in spec.teachers]
-    require_same_vocabulary(dict(zip(names, teachers, strict=True)), spec.shape.n_vocab)
     if asked.signal == "online":
         return [Online(teacher) for teacher in teachers]
     wanted = _wanted([cell for cell, _ in cells])

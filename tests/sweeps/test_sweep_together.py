@@ -180,6 +180,7 @@ def test_all_that_a_teacher_says_from_a_cache_is_what_it_says_online(room: Path)
     """With every token kept the only difference is that log-probabilities are kept in half precision."""
     cached = replace(STUDENT, id="cached", consultation=Consultation(signal="top-k", kept=256))
     results = run(room, [STUDENT]) | run(room, [cached])
+    assert set(results["d"].measured) == {"ece", "kl_to_teacher", "ece_to_teacher"}
     assert results["cached"].loss == pytest.approx(results["d"].loss, rel=1e-4)
     assert results["cached"].loss != results["d"].loss
 

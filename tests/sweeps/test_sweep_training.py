@@ -19,7 +19,7 @@ from sweeps.student import Paths, Result, Student
 from sweeps.teachers import trained
 from sweeps.teachers.online import Online
 from sweeps.teachers.shared import Shared
-from sweeps.training import Interrupted, Run, train, train_together
+from sweeps.training import Interrupted, Run, train
 
 RECIPE = Recipe(
     corpus="stdlib",
@@ -148,8 +148,9 @@ def test_a_model_file_is_enough_to_teach(school: Path) -> None:
 def test_the_teacher_is_outside_and_unchanged(school: Path, tmp_path: Path) -> None:
     where = replace(paths(tmp_path, DISTILLED), teachers=paths(school, DISTILLED).teachers)
     teacher = trained.load(where.teachers[0]).model
-    corpus, members = corpora.load("stdlib"), [Shared(Online(trained.Trained(teacher)))]
-    taught = Student(DISTILLED, where, corpus, members)
+    corpus, own_teacher = corpora.load("stdlib"), trained.Trained(teacher)
+    members = [Shared(Online(own_teacher))]
+    taught = Student(DISTILLED, where, corpus, [own_teacher], members)
     student = taught.model
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     run = Run([taught], members, corpus, 0.0, lambda: False, lambda *_: None)
