@@ -4,11 +4,19 @@ import importlib
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 from fitting.errors import InputError
+from paper_figs import files
 from paper_figs.source import Source, missing
+
+_UNDATED: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
+"""What a picture would say of the day and the program that drew it, left out: the same input, the same bytes."""
 
 Needs = Literal["law", "runs", "mapping"]
 """A law alone, a table of runs, or the table of the mapping problem."""
@@ -21,6 +29,8 @@ class Entry:
     module: str
     about: str
     needs: Needs = "law"
+    distils: bool = True
+    """Whether the law must have a distillation form."""
 
     @property
     def name(self) -> str:
@@ -49,27 +59,41 @@ class Entry:
         paths = [folder / f"{self.module}.{suffix}" for suffix in ("png", "pdf")]
         with plt.style.context(style):
             figure = importlib.import_module(f"paper_figs.{self.module}").draw(source)
-            figure.savefig(paths[0], metadata={"Software": None})
-            figure.savefig(paths[1], metadata={"CreationDate": None, "Producer": None, "Creator": None})
-            if data:
-                from paper_figs.data import write
+            try:
+                for path in paths:
+                    picture = BytesIO()
+                    figure.savefig(picture, format=path.suffix[1:], metadata=_UNDATED[path.suffix])
+                    files.write(path, picture.getvalue())
+                if data:
+                    from paper_figs.data import write
 
-                paths.append(write(figure, folder / f"{self.module}.csv"))
-            plt.close(figure)
+                    paths.append(write(figure, folder / f"{self.module}.csv"))
+            finally:
+                plt.close(figure)
         return paths
 
 
 CATALOGUE = (
     Entry("fig01_student_against_teacher", "student cross-entropy against its teacher's, by tokens"),
     Entry("fig04_students_of_compute_optimal_teachers", "students of teachers of growing size"),
-    Entry("fig05_predicted_against_observed", "what the law predicts against what was observed", needs="runs"),
+    Entry(
+        "fig05_predicted_against_observed",
+        "what the law predicts against what was observed",
+        needs="runs",
+        distils=False,
+    ),
     Entry("fig06_distilled_minus_supervised", "where a teacher helps, over student tokens and size"),
     Entry("fig07_student_loss_over_size_and_teacher", "student cross-entropy over its size and its teacher's loss"),
     Entry("fig08_optimal_student_loss", "best student cross-entropy against compute, by scenario"),
     Entry("fig09_allocation_by_compute", "what the best plan makes of a budget that pays for everything"),
-    Entry("fig10_kernel_regression", "a better teacher can make a worse student: a toy"),
-    Entry("fig11_mapping_teacher_width", "students of wider and wider teachers: a toy", needs="mapping"),
-    Entry("fig12_mapping_teacher_steps", "students of teachers trained longer and longer: a toy", needs="mapping"),
+    Entry("fig10_kernel_regression", "a better teacher can make a worse student: a toy", distils=False),
+    Entry("fig11_mapping_teacher_width", "students of wider and wider teachers: a toy", needs="mapping", distils=False),
+    Entry(
+        "fig12_mapping_teacher_steps",
+        "students of teachers trained longer and longer: a toy",
+        needs="mapping",
+        distils=False,
+    ),
     Entry("fig13a_gain_by_teacher_tokens", "which teachers help, over their tokens and size"),
     Entry("fig13b_gain_by_teacher_compute", "which teachers help, over their compute and size"),
     Entry("fig14_distilled_minus_supervised_by_compute", "where a teacher helps, over student compute and size"),
@@ -105,17 +129,33 @@ def find(names: list[str], *, have_runs: bool, have_mapping: bool = False) -> li
         return [entry for entry in CATALOGUE if have[entry.needs]]
     by_name = {entry.name: entry for entry in CATALOGUE} | {entry.module: entry for entry in CATALOGUE}
     faults = []
-    names = [_padded(name) for name in names]
-    for name in names:
-        if name not in by_name:
-            near = get_close_matches(name, by_name, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            faults.append(f"figure {name!r} is not known; {hint}known: {', '.join(entry.name for entry in CATALOGUE)}")
-        elif not have[by_name[name].needs]:
-            faults.append(missing(by_name[name].name, by_name[name].needs))
+    found = []
+    for asked in names:
+        entry = by_name.get(_padded(asked))
+        if entry is None:
+            known = ", ".join(entry.name for entry in CATALOGUE)
+            faults.append(f"figure {asked!r} is not known; {_meant(asked, list(by_name))}known: {known}")
+        elif not have[entry.needs]:
+            faults.append(missing(entry.name, entry.needs))
+        else:
+            found.append(entry)
     if faults:
         raise InputError(*faults)
-    return list(dict.fromkeys(by_name[name] for name in names))
+    return list(dict.fromkeys(found))
+
+
+def _meant(asked: str, names: list[str]) -> str:
+    """The figure of the nearest number, or of the nearest name, as a question."""
+    number = re.fullmatch(r"\D*(\d{1,3})\w?", asked)
+    if number:
+        near = min((entry.name for entry in CATALOGUE), key=lambda name: abs(_number(name) - int(number[1])))
+        return f"did you mean {near}? "
+    close = get_close_matches(asked.casefold(), names, n=1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def _number(name: str) -> int:
+    return int("".join(sign for sign in name if sign.isdigit()))
 
 
 def _padded(name: str) -> str:

@@ -3,12 +3,15 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fitting.errors import Faults, InputError
 from fitting.options import DEFAULT_LAW
+
+if TYPE_CHECKING:
+    from paper_figs.catalogue import Entry
 
 
 def figures(
@@ -78,6 +81,13 @@ def figures(
     mapping_table = None if mapping is None else faults.collect(table.read, mapping)
     faults.raise_if_any()
     assert known is not None
+    if run_table is not None:
+        known.convention.require_same(run_table.convention, f"law {known.id!r}", "the runs")
+    if names and any(entry.distils for entry in chosen):
+        known.require_distillation()
+    elif not names:
+        chosen = [entry for entry in chosen if known.distillation is not None or not entry.distils]
+        _tell_left_out(chosen, known.distillation is not None)
     source = Source(known, run_table, mapping_table)
     _make(out)
     written = []
@@ -95,6 +105,20 @@ def figures(
         return
     for path in written:
         typer.echo(path)
+
+
+def _tell_left_out(chosen: "list[Entry]", distils: bool) -> None:
+    """Say on stderr which figures the inputs do not allow, and what each of them needs."""
+    from paper_figs.catalogue import CATALOGUE
+
+    without: dict[str, list[str]] = {}
+    for entry in CATALOGUE:
+        if entry not in chosen:
+            why = "a law with a distillation form" if entry.distils and not distils else f"--{entry.needs}"
+            without.setdefault(why, []).append(entry.name)
+    for why, names in without.items():
+        need = "need" if len(names) > 1 else "needs"
+        typer.echo(f"left out: {', '.join(names)} {need} {why}", err=True)
 
 
 def _make(folder: Path) -> None:

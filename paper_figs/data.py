@@ -2,11 +2,13 @@
 
 import csv
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from paper_figs import files
 from paper_figs.axes import Floats
 
 if TYPE_CHECKING:
@@ -30,12 +32,12 @@ class Row(NamedTuple):
 
 def write(figure: "Figure", path: Path) -> Path:
     """Write the rows of a figure as CSV, numbers in the units of its axes, empty where the figure has none."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        for row in rows(figure):
-            writer.writerow([*row[:3], *(_written(value) for value in row[3:])])
-    return path
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Row._fields)
+    for row in rows(figure):
+        writer.writerow([*row[:3], *(_written(value) for value in row[3:])])
+    return files.write(path, text.getvalue().encode())
 
 
 def rows(figure: "Figure") -> Iterator[Row]:

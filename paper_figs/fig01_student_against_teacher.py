@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 PAPER_STUDENTS = (143e6, 198e6, 546e6, 975e6, 1.82e9, 4.82e9, 7.75e9)
 PAPER_TOKENS = tuple(4e9 * 2**i for i in range(8))
+MOST_STUDENTS, MOST_NAMED = 8, 10
+"""Panels, and numbers of tokens that the legend names."""
+LEAST_PAD = 0.02
 PAPER_TEACHERS, PAPER_LOSSES = (1.8, 2.8), (2.0, 3.0)
 
 
@@ -28,7 +31,8 @@ def draw(source: Source) -> "Figure":
 
     law = source.law.require_distillation()
     N, D, L_T, loss = _points(source)
-    sizes, tokens, ends = _shown(source) if source.runs is None else (np.unique(N), np.unique(D), L_T)
+    known = len(N) > 0
+    sizes, tokens, ends = (_with_most_runs(N), np.unique(D), L_T) if known else _shown(source)
     colours = dict(zip(tokens, sequence(len(tokens)), strict=True))
     rows = 1 if len(sizes) <= 4 else 2
     columns = -(-len(sizes) // rows)
@@ -40,13 +44,13 @@ def draw(source: Source) -> "Figure":
         sharey=True,
         squeeze=False,
     )
-    pad = 0.08 * (np.max(ends) - np.min(ends))
+    pad = max(0.08 * (np.max(ends) - np.min(ends)), LEAST_PAD)
     x = np.linspace(np.min(ends) - pad, np.max(ends) + pad, 200)
     for ax, N_S in zip(panels.flat, sizes, strict=False):
         ax.plot(x, x, color="0.6", lw=0.8, ls=":")
         for D_S in tokens:
             at = (N_S == N) & (D_S == D)
-            if source.runs is not None and not at.any():
+            if known and not at.any():
                 continue
             ax.plot(x, law.loss(N_S, D_S, x), color=colours[D_S])
             if at.any():
@@ -54,16 +58,19 @@ def draw(source: Source) -> "Figure":
         ax.set_title(f"{count(N_S)} student")
     fig.supxlabel("teacher cross-entropy (nats/token)")
     fig.supylabel("student cross-entropy (nats/token)")
-    if source.runs is not None:
-        span = 0.08 * (loss.max() - loss.min())
+    if len(sizes) < len(np.unique(N)):
+        fig.suptitle(f"{len(sizes)} of {len(np.unique(N))} students: those with most runs", fontsize=7)
+    if known:
+        span = max(0.08 * (loss.max() - loss.min()), LEAST_PAD)
         panels[0, 0].set_ylim(min(loss.min(), L_T.min()) - span, loss.max() + span)
     elif source.law.published:
         lowest = min(
             line.get_ydata()[x >= PAPER_TEACHERS[0]].min() for ax in panels.flat for line in ax.get_lines()[1:]
         )
         panels[0, 0].set(xlim=PAPER_TEACHERS, ylim=(min(PAPER_LOSSES[0], lowest - 0.02), PAPER_LOSSES[1]))
-    dot = None if source.runs is None else "o"
-    handles = [Line2D([], [], color=colours[D_S], marker=dot, label=f"{count(D_S)} tokens") for D_S in tokens[::-1]]
+    named = tokens[:: -max(1, -(-len(tokens) // MOST_NAMED))]
+    dot = "o" if known else None
+    handles = [Line2D([], [], color=colours[D_S], marker=dot, label=f"{count(D_S)} tokens") for D_S in named]
     handles.append(Line2D([], [], color="0.6", ls=":", label="student = teacher"))
     _legend(fig, panels, len(sizes), handles)
     return fig
@@ -83,11 +90,18 @@ def _legend(fig: "Figure", panels: Any, filled: int, handles: "list[Line2D]") ->
 
 
 def _points(source: Source) -> list[Floats]:
-    """N, D, teacher's loss and loss of the distilled runs; nothing without runs."""
+    """N, D, teacher's loss and loss of the distilled runs; nothing without any."""
     if source.runs is None:
         return [np.empty(0)] * 4
     runs = source.require_runs("fig01").distillation()
     return [runs.column(name) for name in ("N", "D", "teacher_loss", "loss")]
+
+
+def _with_most_runs(N: Floats) -> Floats:
+    """The students that have most runs, in the order of their sizes: as many as there is room for."""
+    sizes, runs = np.unique(N, return_counts=True)
+    kept: Floats = np.sort(sizes[np.argsort(-runs, kind="stable")[:MOST_STUDENTS]])
+    return kept
 
 
 def _shown(source: Source) -> tuple[Floats, Floats, Floats]:

@@ -9,6 +9,7 @@ from fitting.known import KnownLaw
 from fitting.progress import Progress, silent
 from fitting.published import PUBLISHED
 from fitting.units import count
+from paper_figs import files
 from paper_figs.catalogue import Entry
 from paper_figs.claim import Claim, Verdict
 from paper_figs.u_shape import FIGURES, statement
@@ -86,12 +87,11 @@ def write(
             found[known.id] += (claim.value(known),)
     if claims:
         progress("measuring claims", len(claims), len(claims))
-    path = folder / NAME
     said = (
         {} if mapping is None else {e.name: statement(mapping, FIGURES[e.name]) for e in entries if e.name in FIGURES}
     )
-    path.write_text(page(entries, law, laws, claims, found, data=data, said=said), encoding="utf-8", newline="\n")
-    return path
+    text = page(entries, law, laws, claims, found, data=data, said=said)
+    return files.write(folder / NAME, text.encode())
 
 
 def held_against(law: KnownLaw) -> tuple[KnownLaw, ...]:
@@ -162,10 +162,10 @@ def _section(
     entry: Entry, laws: Sequence[KnownLaw], claims: Sequence[tuple[Claim, dict[str, float]]], *, data: bool, said: str
 ) -> list[str]:
     words, picture = escape(f"{entry.name}: {entry.about}"), escape(entry.picture)
-    files = [("PDF", entry.picture.replace(".png", ".pdf"))]
+    kinds = [("PDF", entry.picture.replace(".png", ".pdf"))]
     if data:
-        files.append(("numbers", entry.picture.replace(".png", ".csv")))
-    links = ", ".join(f'<a href="{escape(name)}">{kind}</a>' for kind, name in files)
+        kinds.append(("numbers", entry.picture.replace(".png", ".csv")))
+    links = ", ".join(f'<a href="{escape(name)}">{kind}</a>' for kind, name in kinds)
     lines = [
         f'<section id="{escape(entry.name)}">',
         f"<h2>{words}</h2>",

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from fitting import terminal
 from fitting.errors import InputError
 from fitting.known import KnownLaw
 from fitting.units import count, flops
+from paper_figs import files
 from paper_figs.tables.catalogue import Entry
 from paper_figs.tables.table import Kind, PaperTable
 
@@ -74,15 +76,15 @@ def write(entry: Entry, table: PaperTable, folder: Path) -> Path:
     """Write the rows as CSV, raw numbers under the columns' keys. Raises `InputError` where that cannot be."""
     path = folder / f"{entry.module}.csv"
     keys = [column.key for column in table.columns]
+    text = StringIO()
+    out = csv.DictWriter(text, keys, lineterminator="\n")
+    out.writeheader()
+    out.writerows(table.rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as lines:
-            out = csv.DictWriter(lines, keys, lineterminator="\n")
-            out.writeheader()
-            out.writerows(table.rows)
-    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        raise InputError(f"--out: {path} cannot be written: {error.strerror}") from None
-    return path
+    except OSError as error:
+        raise InputError(f"--out: {folder} cannot be a folder for tables: {error.strerror}") from None
+    return files.write(path, text.getvalue().encode())
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,11 @@
 """The figures: what their axes say and span, curves that equal the planner's numbers, deterministic files."""
 
+import errno
 import json
+import os
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -81,6 +85,31 @@ def test_fig01_puts_runs_on_the_laws_lines(runs):
             assert dots.get_ydata() == pytest.approx(on_line, abs=1e-3)
 
 
+def test_fig01_of_runs_without_distilled_ones_has_the_laws_lines(runs):
+    alone = replace(runs, records=runs.supervised().records)
+    figure = fig01_student_against_teacher.draw(Source(BUSBRIDGE2025_LAW, alone))
+    assert len([ax for ax in figure.axes if ax.get_title()]) == 7
+
+
+def test_fig01_of_many_students_shows_those_with_most_runs(runs):
+    (taught,) = {record.kind: record for record in runs.records if record.kind == "distillation"}.values()
+    others = [replace(taught, run_id=f"x{i}", N=N) for i, N in enumerate(np.geomspace(1e8, 9e9, 12))]
+    figure = fig01_student_against_teacher.draw(
+        Source(BUSBRIDGE2025_LAW, replace(runs, records=(*runs.records, *others)))
+    )
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
+    assert len(titles) == 8
+    assert {"200M student", "1B student"} <= set(titles)
+    assert figure.get_suptitle() == "8 of 14 students: those with most runs"
+
+
+def test_fig01_spans_the_papers_axes():
+    ax = fig01_student_against_teacher.draw(LAW).axes[0]
+    assert ax.get_xlim() == (1.8, 2.8)
+    assert ax.get_ylim()[0] <= 2.0
+    assert ax.get_ylim()[1] == 3.0
+
+
 def test_fig05_shows_no_error_for_runs_of_the_law_itself(runs):
     figure = fig05_predicted_against_observed.draw(Source(BUSBRIDGE2025_LAW, runs))
     assert [ax.get_title() for ax in figure.axes[:2]] == [
@@ -105,8 +134,6 @@ def test_the_command_writes_png_and_pdf_that_never_change(distillaw, tmp_path, p
 
 
 def test_a_fitted_laws_figures_span_its_runs(tmp_path):
-    from dataclasses import replace
-
     from fitting.known import Support
 
     support = Support(N_S=(1e4, 1e6), D_S=(1e5, 4e6), L_T=(1.9, 2.5), N_T=(1e5, 1e6), D_T=(1e6, 4e6))
@@ -125,6 +152,8 @@ def test_a_fitted_laws_figures_span_its_runs(tmp_path):
     ("arguments", "words"),
     [
         (["figo06", "--out", "x"], "did you mean fig06"),
+        (["35", "--out", "x"], "figure '35' is not known; did you mean fig34?"),
+        (["fig06_destilled_minus_supervised", "--out", "x"], "did you mean fig06_distilled_minus_supervised?"),
         (["fig2", "--out", "x"], "known: fig01, fig04, fig05, fig06, fig07, fig08"),
         (["fig05", "--out", "x"], "--runs"),
         (["fig06"], "--out"),
@@ -139,14 +168,64 @@ def test_refusals(distillaw, arguments, words, tmp_path, monkeypatch):
 
 
 def test_runs_of_another_convention_are_refused(distillaw, tmp_path, runs):
-    from dataclasses import replace
-
     from fitting.flops import SIX_ND
 
     replace(runs, convention=SIX_ND).write(tmp_path / "runs.csv")
     answer = distillaw("figures", "--runs", tmp_path / "runs.csv", "--out", tmp_path / "out")
     assert answer.code == 2
     assert "different conventions" in answer.err
+
+
+def test_a_law_of_supervised_training_draws_what_it_can_and_says_what_it_cannot(distillaw, tmp_path):
+    answer = distillaw("figures", "--all", "--law", "hoffmann2022", "--out", tmp_path)
+    assert answer.code == 0
+    assert [Path(line).name for line in answer.out.splitlines()] == [
+        "fig10_kernel_regression.png",
+        "fig10_kernel_regression.pdf",
+        "gallery.html",
+    ]
+    assert "fig40, fig41 need a law with a distillation form" in answer.err
+    assert "left out: fig05 needs --runs" in answer.err
+    refused = distillaw("figures", "10", "6", "--law", "hoffmann2022", "--out", tmp_path / "none")
+    assert (refused.code, (tmp_path / "none").exists()) == (2, False)
+
+
+def test_a_full_disk_is_a_message_and_leaves_no_part_of_a_picture(distillaw, tmp_path, monkeypatch):
+    def full(path, content):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    answer = distillaw("figures", "10", "--out", tmp_path)
+    assert (answer.code, answer.out) == (2, "")
+    assert "fig10_kernel_regression.png cannot be written: No space left on device" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_seeds_of_hashing_give_the_same_bytes(tmp_path):
+    """Two processes, since a process hashes words in one way only."""
+    for seed in ("1", "2"):
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from planner.cli import main; main()",
+                "figures",
+                "7",
+                "10",
+                "41",
+                "--data",
+                "--out",
+                tmp_path / seed,
+            ],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        )
+    drawn = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert len(drawn) == 9
+    for name in drawn:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_without_a_folder_the_figures_are_listed(distillaw):

@@ -47,6 +47,9 @@ def test_every_figure_of_coefficients_can_be_drawn(entry, source):
     assert figure.axes
     words = [text.get_text() for text in figure.findobj(mpl.text.Text)]
     assert any(unit in word for word in words for unit in ("nats/token", "compute", "tokens", "error against"))
+    assert figure.get_figwidth() <= 7.0  # the width of a page: nothing is made smaller to be printed
+    figure.draw_without_rendering()
+    assert min(text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text()) >= 6
     for ax in figure.axes:
         for line in ax.get_lines():
             x, y = (np.asarray(values, dtype=float) for values in line.get_data())
@@ -132,6 +135,54 @@ def test_fig07_and_15_mark_the_best_teacher():
         around = np.linspace(1.3, 2.4, 20001)
         losses = BUSBRIDGE2025_LAW.distillation.loss(N_S, D_S, around)
         assert best == pytest.approx(around[np.argmin(losses)], abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["fig07", "fig16", "fig19", "fig24"])
+def test_labels_of_contours_neither_meet_nor_leave_their_panel(name):
+    figure = draw(name)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        boxes = [text.get_window_extent() for text in ax.texts]
+        assert len(boxes) >= 3
+        for i, box in enumerate(boxes):
+            assert ax.bbox.x0 <= box.x0 < box.x1 <= ax.bbox.x1
+            assert ax.bbox.y0 <= box.y0 < box.y1 <= ax.bbox.y1
+            middle = np.mean([box.p0, box.p1], axis=0)
+            for other in boxes[:i]:
+                assert not (other.x0 < middle[0] < other.x1 and other.y0 < middle[1] < other.y1)
+
+
+def test_lines_are_named_at_their_ends_in_their_order():
+    figure = draw("fig28")
+    for ax in figure.axes:
+        named = [(text.get_position()[1], text.get_text()) for text in ax.texts]
+        ends = {line.get_label(): line.get_ydata()[-1] for line in ax.get_lines()}
+        assert [name for _, name in sorted(named)] == sorted(ends, key=ends.get)
+        heights = sorted(height for height, _ in named)
+        assert np.diff(heights).min() > 0.03
+        assert -0.01 <= heights[0] <= heights[-1] <= 1.01
+
+
+def test_the_end_of_the_search_is_marked_where_a_plan_lies_there():
+    panels = {ax.get_title(): [line.get_label() for line in ax.get_lines()] for ax in draw("fig32").axes}
+    assert [title for title, labels in panels.items() if "end of the search" in labels] == ["50B student"]
+
+
+def test_the_colours_of_a_difference_end_where_the_papers_do():
+    for name, scale in (
+        ("fig06", (-0.18, 0.18)),
+        ("fig13a", (-0.075, 0.375)),
+        ("fig13b", (-0.08, 0.64)),
+        ("fig14", (-0.15, 0.06)),
+    ):
+        (levels,) = {
+            tuple(np.round(drawn.levels, 6))
+            for ax in draw(name).axes
+            for drawn in ax.collections
+            if len(getattr(drawn, "levels", ())) > 1
+        }
+        assert (levels[0], levels[-1]) == scale
+        assert 0.0 in levels
 
 
 def test_numbers_name_figures_with_their_letters():
