@@ -109,3 +109,10 @@ def exact(value: float, write: Callable[[float], str] = count) -> str:
     """Write a quantity so that `parse` reads the same number back: as `write` does it, in full where that rounds."""
     short = write(value)
     return short if parse(short, "value") == value else repr(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person: `45 s`, `3 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

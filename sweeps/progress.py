@@ -5,10 +5,9 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from fitting import terminal
+from fitting import terminal, units
 from sweeps.executors import Event
 from sweeps.grid import Grid
-from sweeps.render import duration
 
 _LINE_SECONDS = 20.0
 
@@ -78,4 +77,4 @@ class Display:
         if done <= at:
             return ""
         seconds = (time.monotonic() - since) * (self._total - done) / (done - at)
-        return f"about {duration(seconds)} left"
+        return f"about {units.duration(seconds)} left"

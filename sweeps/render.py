@@ -1,6 +1,5 @@
 """A grid for a terminal and for programs: its plan before it runs, its state and losses after."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -135,11 +134,4 @@ def _loss(grid: Grid, cell: RunSpec) -> float | None:
 def _duration(time: Estimate | None) -> str:
     if time is None:
         return ""
-    return f", about {duration(time.seconds)} with {time.workers} workers"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for a person: `45 s`, `3 min`, `2.5 h`."""
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f", about {units.duration(time.seconds)} with {time.workers} workers"

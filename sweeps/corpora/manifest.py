@@ -10,7 +10,6 @@
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,7 +99,11 @@ class Manifest:
         """Read back what `to_dict` wrote. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']!r}, not {SCHEMA!r}")
-        if data["dtype"] != dtype_for(data["n_vocab"]) or set(data["parts"]) != set(PARTS):
+        shards = {part: f"{part}.bin" for part in PARTS}
+        if (
+            data["dtype"] != dtype_for(data["n_vocab"])
+            or {part: shard["file"] for part, shard in data["parts"].items()} != shards
+        ):
             raise ValueError("dtype or parts are not those of a corpus")
         content = {key: value for key, value in data.items() if key != "schema"}
         content["tokenizer"] = TokenizerNote(**data["tokenizer"])
@@ -133,22 +136,24 @@ def read(folder: Path) -> Manifest:
     return found
 
 
-def verify(folder: Path, found: Manifest, tell: Callable[[float], None] = lambda share: None) -> None:
-    """Hash every shard; `tell` hears the share that is done. Raises `InputError` naming each that differs."""
+def verify(folder: Path, found: Manifest) -> None:
+    """Hash every shard, look at every token and at the tokenizer. Raises `InputError` naming each that differs."""
+    import numpy as np
+
     faults = Faults()
-    total, done = max(1, sum((folder / shard.file).stat().st_size for shard in found.parts.values())), 0
     for shard in found.parts.values():
-        digest = hashlib.sha256()
+        digest, largest = hashlib.sha256(), 0
         with (folder / shard.file).open("rb") as file:
             while block := file.read(1 << 22):
                 digest.update(block)
-                done += len(block)
-                tell(done / total)
+                largest = max(largest, int(np.frombuffer(block, dtype=found.dtype).max()))
         if digest.hexdigest() != shard.sha256:
             faults.add(
                 f"{folder / shard.file}: its contents changed (sha256 {digest.hexdigest()[:16]}, {FILE} says "
                 f"{shard.sha256[:16]}); {_REMEDY}"
             )
+        if largest >= found.n_vocab:
+            faults.add(f"{folder / shard.file}: holds a token {largest} of a vocabulary of {found.n_vocab}; {_REMEDY}")
     if found.tokenizer.kind != "bytes":
         from sweeps.corpora import tokenizer
 

@@ -1,9 +1,9 @@
 """Preparing a corpus: documents to tokens, once, in three files with a manifest.
 
-The documents are read two or three times (to deal them, to train a tokenizer, to write), one after another, so that
-memory holds a few megabytes of text whatever the length of the corpus, and for formats that are dealt some hundred
-bytes for each document. The manifest is written last: what a kill leaves is no corpus, and the same command begins
-anew. Equal documents give equal files.
+The documents are read two or three times (to deal them, to train a tokenizer, to write), one after another: memory
+holds a megabyte of text and its encoding, whatever the length of the corpus, and for formats that are dealt some
+hundred bytes for each document. The manifest is written last: what a kill leaves is no corpus, and the same command
+begins anew. Equal documents give equal files.
 """
 
 from collections.abc import Iterable, Iterator
@@ -52,8 +52,11 @@ def prepare(source: Source, out: Path, watch: Watcher) -> Manifest:
         for path in (*(out / f"{part}.bin" for part in PARTS), out / TOKENIZER):
             path.unlink(missing_ok=True)
         files.remove_partials(out)
-        made = _Preparation(source, watch).write(out)
-        files.write_json(out / FILE, made.to_dict())
+        try:
+            made = _Preparation(source, watch).write(out)
+            files.write_json(out / FILE, made.to_dict())
+        except OSError as error:  # readers name their own
+            raise InputError(f"--out: cannot write in {out}: {error.strerror}") from None
     return made
 
 

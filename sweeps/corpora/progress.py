@@ -7,7 +7,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from fitting import terminal, units
 from sweeps.corpora.readers import Position
-from sweeps.render import duration
 
 _LINE_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
@@ -56,7 +55,7 @@ class Display:
         share = self._done / self._total if self._total else self._position.share
         left = ""
         if share and now - self._began > _TRUSTED_SECONDS:
-            left = f"about {duration((now - self._began) * (1 - share) / share)} left"
+            left = f"about {units.duration((now - self._began) * (1 - share) / share)} left"
         passed = f"{units.count(self._done)} bytes"
         self._bar.update(
             self._task,

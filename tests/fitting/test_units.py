@@ -77,6 +77,14 @@ def test_flops_are_in_powers_of_ten(value, text):
     assert units.flops(value) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h"), (9e5, "250.0 h")],
+)
+def test_durations_are_for_people(seconds, text):
+    assert units.duration(seconds) == text
+
+
 @given(st.floats(min_value=1e-3, max_value=1e30))
 def test_exact_reads_back_exactly(value):
     assert units.parse(units.exact(value), "value") == value

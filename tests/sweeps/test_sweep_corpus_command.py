@@ -1,6 +1,7 @@
 """`distillaw corpus` and the [corpus] table of a grid: what they answer, and what they refuse."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,6 +40,23 @@ def test_preparing_answers_first_and_says_what_is_next(tmp_path: Path, distillaw
     assert first.startswith("Corpus mine: ")
     assert first.endswith("256 in the vocabulary, 0.99 bytes per token.")
     assert last.startswith(f'Next: in a grid file, [corpus] path = "{tmp_path / "mine"}"')
+
+
+def test_progress_says_what_is_left(
+    tmp_path: Path, distillaw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sweeps.corpora import progress
+
+    for name in ("_LINE_SECONDS", "_LOOK_SECONDS", "_TRUSTED_SECONDS"):
+        monkeypatch.setattr(progress, name, 0.0)
+    answer = distillaw(
+        *("corpus", "prepare", texts(tmp_path / "in"), "--format", "text", "--bpe", 280, "--out", tmp_path / "mine")
+    )
+    lines = answer.err.splitlines()
+    assert answer.code == 0
+    for phase in ("reading", "training the tokenizer", "writing"):
+        assert any(re.fullmatch(rf"mine: {phase}, [\d.]+K? bytes, \d+ %, about \d+ s left", line) for line in lines)
+    assert any("mine: writing" in line and ", 100 %, about 0 s left" in line for line in lines)
 
 
 def test_info_says_what_a_corpus_holds(prepared: Path, distillaw: Callable[..., Any]) -> None:
