@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fitting import units
+from fitting import recipes, units
 from fitting.fit import Doubt, Fit
 from fitting.records import RunTable
 
@@ -49,6 +49,14 @@ def of_evidence(fit: Fit, table: RunTable, runs: RunTable) -> tuple[Doubt, ...]:
     if dropped:
         what = ", ".join(f"{count} {status}" for status, count in sorted(dropped.items()))
         found.append(Doubt("runs-left-out", f"left out, because they did not finish: {what}"))
+    differ = recipes.mixed(runs)
+    if differ:
+        found.append(
+            Doubt(
+                "mixed-recipes",
+                f"the runs were not all made alike, and the law takes them for one kind: {'; '.join(differ)}",
+            )
+        )
     free = fit.free
     if fit.n_runs < _RUNS_PER_COEFFICIENT * free:
         found.append(

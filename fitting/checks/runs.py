@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
+from fitting import recipes
 from fitting.checks.finding import WORD, Finding, Mask, finished, listed, number_of, runs_named, teacher_of
 from fitting.checks.rates import rate
 from fitting.records import RunRecord, RunTable
@@ -172,7 +173,16 @@ def mixed_data(table: RunTable) -> list[Finding]:
     return found
 
 
+def mixed_recipes(table: RunTable) -> list[Finding]:
+    """Runs that were not trained alike, by the columns that `sweep collect` writes."""
+    return [
+        Finding("mixed-recipes", "odd", f"column {line}; fit one kind at a time, or know that the law mixes them")
+        for line in recipes.mixed(table)
+    ]
+
+
 def _setting(record: RunRecord) -> tuple[object, ...]:
-    """What makes two runs alike: size, tokens, teacher, learning rate, and the data of the loss where it is said."""
-    data = tuple(str(value) for name, value in record.extras.items() if name.casefold() in _DATA_COLUMNS)
-    return (record.kind, record.N, record.D, *teacher_of(record), rate(record), data)
+    """What makes two runs alike: size, tokens, teacher, learning rate, and data and recipe where they are said."""
+    said = _DATA_COLUMNS + recipes.COLUMNS
+    other = tuple(str(value) for name, value in record.extras.items() if name.casefold() in said)
+    return (record.kind, record.N, record.D, *teacher_of(record), rate(record), other)

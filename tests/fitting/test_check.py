@@ -176,6 +176,18 @@ def test_losses_on_different_data(grid):
     assert not check_runs.mixed_data(table_of(one))
 
 
+def test_runs_of_different_recipes(grid):
+    recipes = [replace(r, extras={"schedule": "branches" if i < 3 else "cosine"}) for i, r in enumerate(grid.records)]
+    finding = only(check_runs.mixed_recipes(table_of(recipes)), "mixed-recipes", "odd")
+    assert "column schedule has 2 values: cosine (27), branches (3)" in finding.message
+    # a blank says nothing: a supervised run has no window
+    blank = [replace(r, extras={"window": "0:1" if i else None}) for i, r in enumerate(grid.records)]
+    assert not check_runs.mixed_recipes(table_of(blank))
+    # and what was made otherwise is no repeat
+    twice = [replace(grid.records[0], extras={"every": n}, loss=loss) for n, loss in ((1, 3.0), (5, 3.1))]
+    assert not check_runs.repeats(table_of(twice))
+
+
 # --- FLOPs -----------------------------------------------------------------------------------------------
 
 

@@ -306,6 +306,16 @@ def test_runs_that_did_not_finish_are_left_out_and_counted(noisy_runs):
     assert "1 diverged, 1 failed" in next(d.message for d in fit.warnings if d.code == "runs-left-out")
 
 
+def test_runs_of_several_recipes_are_not_mixed_unnoticed(noisy_runs):
+    records = [
+        replace(record, extras={"schedule": "branches" if i % 3 else "cosine"})
+        for i, record in enumerate(noisy_runs.supervised().records)
+    ]
+    fit = fit_law(SupervisedLaw, RunTable(tuple(records), BUSBRIDGE2025), fixed={"gamma": 1})
+    assert "schedule has 2 values: branches (" in next(d.message for d in fit.warnings if d.code == "mixed-recipes")
+    assert "mixed-recipes" not in codes(fit_law(SupervisedLaw, noisy_runs.supervised(), fixed={"gamma": 1}))
+
+
 def test_one_teacher_two_sizes_and_large_noise_are_doubted(simulated, noisy_runs):
     first = noisy_runs.distillation().records[0].teacher_id
     kept = [r for r in noisy_runs.records if r.kind == "supervised" or r.teacher_id == first]
