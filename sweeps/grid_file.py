@@ -1,7 +1,10 @@
 """From a TOML file to the runs of a grid; every fault of the file is found in one reading."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,8 @@ _LETTER = {"teacher": "t", "supervised": "s", "distilled": "d"}
 _TABLES: dict[Role, str] = {"teacher": "teachers", "supervised": "supervised", "distilled": "distilled"}
 
 
-def load(path: Path) -> GridSpec:
-    """Read a grid file. Raises `InputError` with every fault of it at once."""
+def load(path: Path, *, repeat: bool = False) -> GridSpec:
+    """Read a grid file; `repeat` stands in for its [corpus] key. Raises `InputError` with every fault at once."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -27,15 +30,15 @@ def load(path: Path) -> GridSpec:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     try:
-        return parse(data, path.parent)
+        return parse(data, path.parent, repeat=repeat)
     except InputError as error:
         raise InputError(*(f"{path}: {line}" for line in error.faults)) from None
 
 
-def parse(data: dict[str, Any], folder: Path = Path()) -> GridSpec:
+def parse(data: dict[str, Any], folder: Path = Path(), *, repeat: bool = False) -> GridSpec:
     """Turn the contents of a grid file in `folder` into runs. Raises `InputError` with every fault at once."""
     faults = Faults()
-    reader = _GridReader(Table(data, "", faults), faults, folder)
+    reader = _GridReader(Table(data, "", faults), faults, folder, repeat)
     grid = reader.read()
     faults.raise_if_any()
     return grid
@@ -43,7 +46,7 @@ def parse(data: dict[str, Any], folder: Path = Path()) -> GridSpec:
 
 @dataclass(frozen=True)
 class _Family:
-    """The shapes of a grid: one member for each depth."""
+    """The shapes of a grid: one member for each depth, one nearest to each size."""
 
     aspect: int
     heads: int
@@ -53,12 +56,15 @@ class _Family:
     def member(self, layers: int) -> Shape:
         return Shape.of_depth(layers, aspect=self.aspect, n_heads=self.heads, n_vocab=self.n_vocab, n_ctx=self.n_ctx)
 
+    def of_size(self, N: float) -> Shape:
+        return Shape.of_size(N, aspect=self.aspect, n_heads=self.heads, n_vocab=self.n_vocab, n_ctx=self.n_ctx)
+
 
 class _GridReader:
     """Reads a grid in two passes: its settings, and where those are sound, its cells."""
 
-    def __init__(self, root: Table, faults: Faults, folder: Path) -> None:
-        self.root, self.faults, self.folder = root, faults, folder
+    def __init__(self, root: Table, faults: Faults, folder: Path, repeat: bool) -> None:
+        self.root, self.faults, self.folder, self.repeat = root, faults, folder, repeat
         self.cells: dict[str, RunSpec] = {}
 
     def read(self) -> GridSpec:
@@ -67,7 +73,7 @@ class _GridReader:
         distillation = self.root.table("distillation")
         groups = {role: self.root.tables(key) for role, key in _TABLES.items()}
         corpus = self._corpus(corpus_table)
-        self.repeat = corpus_table.flag("repeat", False)
+        self.repeat |= corpus_table.flag("repeat", False)
         n_vocab = corpus.n_vocab if corpus else 256
         family = _Family(model.count("aspect", 32), model.count("heads", 2), model.count("n_ctx", 128), n_vocab)
         recipe = Recipe(
@@ -162,28 +168,33 @@ class _GridReader:
         consultation: Consultation,
     ) -> None:
         """The product of one table's lists, each cell checked and added."""
-        layers, tokens, seeds = table.counts("layers"), table.counts("tokens"), table.seeds("seeds", [0])
+        shapes = self._shapes(table, family)
+        tokens, seeds = table.counts("tokens"), table.seeds("seeds", [0])
         taught: list[tuple[RunSpec, ...]] = [()]
         asked: Consultation | None = None
         if role == "distilled":
             taught = self._taught(table)
             asked = read_consultation(table, consultation)
         table.close()
-        shapes = {depth: self.faults.collect(_member, family, depth, table.place("layers")) for depth in layers}
         half: corpora.Half = "teacher" if role == "teacher" else "student"
         sound = [count for count in tokens if self._tokens_fit(count, table, recipe, corpus, half, family.n_ctx)]
-        for depth, shape in shapes.items():
-            for count in sound:
-                for seed in seeds:
-                    for teachers in taught:
-                        if shape is None:
-                            continue
-                        name = f"{_LETTER[role]}-L{depth}-{_written(count)}-s{seed}"
-                        if asked is not None:
-                            name += f"-from-{'+'.join(teacher.id for teacher in teachers)}"
-                            name += differences(asked, consultation)
-                        cell = RunSpec(name, role, shape, family.aspect, count, seed, recipe, teachers, asked)
-                        self._add(cell, table)
+        for (size, shape), count, seed, teachers in product(shapes.items(), sound, seeds, taught):
+            name = f"{_LETTER[role]}-{size}-{_written(count)}-s{seed}"
+            if asked is not None:
+                name += f"-from-{'+'.join(teacher.id for teacher in teachers)}{differences(asked, consultation)}"
+            self._add(RunSpec(name, role, shape, family.aspect, count, seed, recipe, teachers, asked), table)
+
+    def _shapes(self, table: Table, family: _Family) -> dict[str, Shape]:
+        """The shapes of a table by what they are called in a cell's name: by depth, or by size."""
+        if "params" in table:
+            if "layers" in table:
+                self.faults.add(f"{table.where} has both layers and params; keep one")
+            sizes = {f"N{_written(N)}": partial(family.of_size, N) for N in table.counts("params")}
+        else:
+            sizes = {f"L{depth}": partial(family.member, depth) for depth in table.counts("layers")}
+        place = table.place("params" if "params" in table else "layers")
+        found = {size: self.faults.collect(_shape, make, size, place) for size, make in sizes.items()}
+        return {size: shape for size, shape in found.items() if shape is not None}
 
     def _add(self, cell: RunSpec, table: Table) -> None:
         """Take a cell into the grid unless something speaks against it."""
@@ -234,11 +245,11 @@ class _GridReader:
         return False
 
 
-def _member(family: _Family, layers: int, place: str) -> Shape:
+def _shape(make: Callable[[], Shape], size: str, place: str) -> Shape:
     try:
-        return family.member(layers)
+        return make()
     except InputError as error:
-        raise InputError(*(f"{place} = {layers}: {line}" for line in error.faults)) from None
+        raise InputError(*(f"{place} = {size[1:]}: {line}" for line in error.faults)) from None
 
 
 def _written(tokens: int) -> str:

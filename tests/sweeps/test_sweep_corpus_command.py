@@ -249,8 +249,9 @@ def test_a_grid_repeats_a_text_only_where_it_says_so(prepared: Path) -> None:
     asked["teachers"] = [{"layers": 1, "tokens": (capacity // 64 + 1) * 64}]
     with pytest.raises(InputError, match=r"which has \d+ in windows of 16; ask for fewer, or write repeat = true"):
         grid_file.parse(asked)
+    (cell,) = grid_file.parse(asked, repeat=True).cells
     asked["corpus"]["repeat"] = True
-    (cell,) = grid_file.parse(asked).cells
+    assert grid_file.parse(asked).cells == (cell,)
     assert corpora.load(prepared).epochs("teacher", 16, cell.tokens) > 1
 
 
