@@ -10,6 +10,7 @@ Logits and probabilities exist for one chunk at a time: the gradients are comput
 chunk (`divergences`), and `backward` only scales them, in place and so only once.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -23,8 +24,12 @@ from sweeps.consultation import Direction
 from sweeps.divergences import Slope, Terms
 from sweeps.targets import Sampled, Target, TopK, product_dtype, raised
 
-CHUNK_ELEMENTS = 2**24
-"""Logits alive at a time unless the caller says otherwise: 64 MiB of float32 in each intermediate."""
+CHUNK_ROWS, CHUNK_ELEMENTS = 256, {"cpu": 2**20}
+"""Tokens multiplied by a head at a time: enough for a matrix product to pay (128: 8 % slower at V = 4096, 64: 24 %),
+and more where the vocabulary is small (elements by device, others 2^25: 128 MiB of float32)."""
+
+BLOCK_ELEMENTS = {"cpu": 2**18}
+"""Logits of a chunk that are turned into their gradient at a time: what stays in a cache on a CPU; elsewhere 2^24."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +92,22 @@ def objective(
 def cross_entropy_sum(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int | None = None) -> Tensor:
     """The summed cross-entropy of the data in nats, float64, without gradients: what validation adds up."""
     total = torch.zeros((), dtype=torch.float64, device=hidden.device)
-    size = _chunk(chunk, head)
     dtype = product_dtype(hidden)
     flat, narrow_head, target = hidden.flatten(0, -2).to(dtype), head.to(dtype), targets.flatten()
-    for start in range(0, len(target), size):
-        part = slice(start, start + size)
-        total += _cross_entropies(F.linear(flat[part], narrow_head), target[part, None]).sum()
+    for part in _slices(0, len(target), _chunk(chunk, head)):
+        z = raised(F.linear(flat[part], narrow_head))
+        at_target = z.gather(-1, target[part, None])
+        total += (divergences.data(z, Slope(1, 0)) - at_target).sum()
+        del z  # or it would live on beside the next
     return total
 
 
-def _cross_entropies(logits: Tensor, target: Tensor) -> Tensor:
-    z = raised(logits)
-    at_target = z.gather(-1, target)
-    return divergences.data(z, Slope(1, 0)) - at_target
-
-
 def _chunk(chunk: int | None, head: Tensor) -> int:
-    return chunk if chunk is not None else max(1, CHUNK_ELEMENTS // head.shape[0])
+    return chunk or max(CHUNK_ROWS, CHUNK_ELEMENTS.get(head.device.type, 2**25) // head.shape[0])
+
+
+def _slices(start: int, stop: int, size: int) -> Iterator[slice]:
+    return (slice(at, min(at + size, stop)) for at in range(start, stop, size))
 
 
 class _ChunkedObjective(torch.autograd.Function):
@@ -117,11 +121,10 @@ class _ChunkedObjective(torch.autograd.Function):
         narrow, narrow_head = hidden.to(dtype), head.to(dtype)
         wide = raised(narrow_head[:0]).dtype
         grad_hidden, grad_head = torch.empty_like(hidden, dtype=wide), torch.zeros_like(head, dtype=wide)
-        sums = torch.zeros(4, dtype=torch.float64, device=hidden.device)  # cross-entropy, distillation, z, KL
-        for start in range(0, n, weights.chunk):
-            part = slice(start, start + weights.chunk)
-            gradient = _chunk_gradient(narrow[part], narrow_head, targets[part, None], teacher, part, weights, sums)
-            gradient = gradient.to(dtype)
+        readings = torch.zeros(4, n, 1, dtype=wide, device=hidden.device)  # log Z, logit of the target, L_KD / τ², KL
+        for part in _slices(0, n, weights.chunk):
+            gradient = F.linear(narrow[part], narrow_head)
+            _descend(gradient, targets, teacher, part, weights, readings)
             if dtype == wide:
                 torch.mm(gradient, narrow_head, out=grad_hidden[part])
                 grad_head.addmm_(gradient.t(), narrow[part], alpha=1 / n)
@@ -131,7 +134,9 @@ class _ChunkedObjective(torch.autograd.Function):
             del gradient  # or it would live on beside the next
         ctx.gradients = grad_hidden.div_(n), grad_head
         ctx.dtypes = hidden.dtype, head.dtype
-        cross_entropy, distillation, z, kl = (sums / n).to(wide).unbind()
+        log_z, at_target, distillation, kl = readings.double().unbind()
+        terms = (log_z - at_target, weights.tau**2 * distillation, log_z.square(), kl)
+        cross_entropy, distillation, z, kl = (term.mean().to(wide) for term in terms)
         ctx.mark_non_differentiable(cross_entropy, distillation, z, kl)
         total = (1 - weights.lam) * cross_entropy + weights.lam * distillation + weights.z_loss * z
         return total, cross_entropy, distillation, z, kl
@@ -146,42 +151,48 @@ class _ChunkedObjective(torch.autograd.Function):
         return grad_hidden.mul_(grad_total).to(hidden), grad_head.mul_(grad_total).to(head), None, None, None
 
 
-def _chunk_gradient(
-    hidden: Tensor, head: Tensor, target: Tensor, teacher: Target | None, part: slice, weights: _Weights, sums: Tensor
-) -> Tensor:
-    """The gradient of a chunk's summed objective by its logits; `sums` grow by its terms."""
+def _descend(
+    logits: Tensor, targets: Tensor, teacher: Target | None, part: slice, weights: _Weights, readings: Tensor
+) -> None:
+    """Turn the logits of `part` into the gradient of its summed objective, block by block, and note its `readings`."""
     lam, tau = weights.lam, weights.tau
     slope = Slope(1 - lam, weights.z_loss)
-    z = raised(F.linear(hidden, head))
-    at_target = z.gather(-1, target)
-    if teacher is None:
-        log_z = divergences.data(z, slope)
-    else:
-        soft = z if tau == 1 else z / tau
-        terms = _terms(soft, teacher, part, weights, slope if tau == 1 else Slope(0, 0))
-        log_z = terms.log_z
-        if tau != 1:
+    log_q = None
+    if teacher is not None and not isinstance(teacher, TopK | Sampled):
+        log_q = teacher.log_probabilities(part, tau).to(readings.dtype)
+        if log_q.shape != logits.shape:
+            said, asked = tuple(log_q.shape), tuple(logits.shape)
+            raise ValueError(f"the teacher speaks of {said} positions and tokens, the student of {asked}")
+    size = max(1, BLOCK_ELEMENTS.get(logits.device.type, 2**24) // logits.shape[1])
+    for rows in _slices(0, len(logits), size):
+        here = slice(part.start + rows.start, part.start + rows.stop)
+        z, target = raised(logits[rows]), targets[here, None]
+        at_target = z.gather(-1, target)
+        if teacher is None:
             log_z = divergences.data(z, slope)
-            z += soft
-        sums[1] += tau**2 * terms.distillation.sum()
-        if terms.kl is not None:
-            sums[3] += terms.kl.sum()
-    if lam != 1:
-        z.scatter_add_(-1, target, torch.full_like(log_z, lam - 1))
-    sums[0] += (log_z - at_target).sum()
-    sums[2] += log_z.square().sum()
-    return z
+        else:
+            soft = z if tau == 1 else z / tau
+            known = log_q[rows] if log_q is not None else None
+            terms = _terms(soft, teacher, known, here, weights, slope if tau == 1 else Slope(0, 0))
+            log_z = terms.log_z
+            if tau != 1:
+                log_z = divergences.data(z, slope)
+                z += soft
+            readings[2, here] = terms.distillation
+            if terms.kl is not None:
+                readings[3, here] = terms.kl
+        if lam != 1:
+            z.scatter_add_(-1, target, torch.full_like(log_z, lam - 1))
+        if z.dtype != logits.dtype:
+            logits[rows] = z
+        readings[0, here], readings[1, here] = log_z, at_target
 
 
-def _terms(z: Tensor, teacher: Target, part: slice, weights: _Weights, slope: Slope) -> Terms:
+def _terms(z: Tensor, teacher: Target, log_q: Tensor | None, here: slice, weights: _Weights, slope: Slope) -> Terms:
     w = weights.lam * weights.tau  # τ² for the objective, 1/τ for z = z_S/τ
     if isinstance(teacher, TopK):
-        return divergences.top_k(z, teacher.tokens[part].long(), teacher.log_probabilities[part].to(z.dtype), w, slope)
+        return divergences.top_k(z, teacher.tokens[here].long(), teacher.log_probabilities[here].to(z.dtype), w, slope)
     if isinstance(teacher, Sampled):
-        return divergences.sampled(z, teacher.tokens[part].long(), teacher.weights[part].to(z.dtype), w, slope)
-    log_q = teacher.log_probabilities(part, weights.tau).to(z.dtype)
-    if log_q.shape != z.shape:
-        raise ValueError(
-            f"the teacher speaks of {tuple(log_q.shape)} positions and tokens, the student of {tuple(z.shape)}"
-        )
+        return divergences.sampled(z, teacher.tokens[here].long(), teacher.weights[here].to(z.dtype), w, slope)
+    assert log_q is not None
     return (divergences.forward if weights.direction == "forward" else divergences.reverse)(z, log_q, w, slope)
