@@ -67,6 +67,7 @@ def prepare(
 
     \b
     Examples:
+      distillaw corpus prepare stdlib --bpe 2048 --out corpora/stdlib
       distillaw corpus prepare texts --format text --bpe 4096 --out corpora/mine
       distillaw corpus prepare dump.jsonl.gz --format jsonl --field body --bpe 8192 --out corpora/dump
       distillaw corpus prepare c4/en --format c4 --tokenizer tokenizer.json --out corpora/c4
@@ -102,7 +103,7 @@ def prepare(
     for doubt in render.doubts(found):
         typer.echo(f"warning: {doubt}", err=True)
     if not as_json:
-        typer.echo(f'Next: in a grid file, [corpus] path = "{out}" (from where that file is)')
+        typer.echo(f'Next: name it in a grid file: [corpus] path = "{out.resolve()}"')
 
 
 @app.command()

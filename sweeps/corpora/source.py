@@ -99,9 +99,8 @@ class Source:
             faults.add(f"--bpe: {bpe} tokens are too few: 256 bytes and the end of a document take {LEAST_VOCABULARY}")
         if bpe is not None and self.vocabulary.file is not None:
             faults.add("--tokenizer: stands beside --bpe; keep one")
-        if self.format in ("bytes", "stdlib") and (bpe or self.vocabulary.file):
-            why = "text" if self.format == "bytes" else "text (distillaw corpus prepare PATH --format text)"
-            faults.add(f"--bpe, --tokenizer: need text in UTF-8, not the format {self.format!r}; read it as {why}")
+        if self.format == "bytes" and (bpe or self.vocabulary.file):
+            faults.add("--bpe, --tokenizer: need text in UTF-8, not the format 'bytes'; read it as text")
         if self.document_start is not None:
             try:
                 re.compile(self.document_start.encode())

@@ -39,7 +39,7 @@ def test_preparing_answers_first_and_says_what_is_next(tmp_path: Path, distillaw
     first, *_, last = answer.out.splitlines()
     assert first.startswith("Corpus mine: ")
     assert first.endswith("256 in the vocabulary, 0.99 bytes per token.")
-    assert last.startswith(f'Next: in a grid file, [corpus] path = "{tmp_path / "mine"}"')
+    assert last == f'Next: name it in a grid file: [corpus] path = "{tmp_path / "mine"}"'
 
 
 def test_progress_says_what_is_left(

@@ -95,6 +95,24 @@ def test_a_folder_is_dealt_as_in_memory_and_nothing_is_lost(bpe: int | None, tmp
     assert found.bytes == sum(len(text.encode()) for text in texts(200))
 
 
+def test_the_standard_library_is_split_as_the_registered_one(tmp_path: Path) -> None:
+    prepare(Source("stdlib", "stdlib"), tmp_path / "out", Silent())
+    found, registered = corpora.load(tmp_path / "out"), corpora.load("stdlib")
+    for one, other in zip(parts_of(found, Bytes()), parts_of(registered, Bytes()), strict=True):
+        assert sorted(one) == sorted(other)
+    assert found.identity != registered.identity == "stdlib"
+
+
+def test_a_full_disk_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(preparing.ShardWriter, "finish", full)
+    source = Source("x", "jsonl", (jsonl(tmp_path / "a.jsonl", texts(100)),))
+    with pytest.raises(InputError, match=r"--out: cannot write in .*out: No space left on device"):
+        prepare(source, tmp_path / "out", Silent())
+
+
 def test_a_stream_in_small_pieces_gives_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Source("x", "jsonl", (jsonl(tmp_path / "a.jsonl", texts(300)),), vocabulary=Vocabulary(350))
     prepare(source, tmp_path / "whole", Silent())

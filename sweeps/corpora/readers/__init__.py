@@ -11,9 +11,9 @@ from sweeps.corpora.readers.hugging_face import read_hugging_face
 from sweeps.corpora.readers.jsonl import read_jsonl
 from sweeps.corpora.readers.parquet import read_parquet
 from sweeps.corpora.readers.position import Position
+from sweeps.corpora.readers.standard_library import read_stdlib
 from sweeps.corpora.readers.text import read_text
 from sweeps.corpora.source import Format, Source
-from sweeps.corpora.stdlib import stdlib
 
 __all__ = ["IN_TURN", "Position", "documents"]
 
@@ -24,7 +24,7 @@ _READERS: dict[Format, Callable[[Source, Position], Iterator[Document]]] = {
     "c4": read_jsonl,
     "parquet": read_parquet,
     "hf": read_hugging_face,
-    "stdlib": lambda source, position: stdlib(),
+    "stdlib": read_stdlib,
 }
 
 IN_TURN: tuple[Format, ...] = ("text", "bytes", "stdlib")
