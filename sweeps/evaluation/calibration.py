@@ -7,8 +7,7 @@ Both are sums over M = 21 uniform bins of (0, 1] ("Distillation Scaling Laws", a
 
 Confidence is the largest probability at a position, accuracy how often its token is the one that follows. Eq 38 sorts
 positions by the confidence that it judges; Eq 39 by that of either model, which is named ("student bins" and "teacher
-bins"). |B_m| times a difference of means is one of sums, so that only
-sums are kept.
+bins"). |B_m| times a difference of means is one of sums, so sums are all that is kept.
 
 Our reading of Eq 39 is that each model's confidence is in its own likeliest token, which need not be the same one.
 The paper's values fit that alone: students of its larger teachers are up to 9 % off by Eq 39 while they and their

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fitting.errors import InputError
-from sweeps import corpora, divergences
+from sweeps import corpora, divergences, objectives
 from sweeps.consultation import Pool
 from sweeps.divergences import Slope
 from sweeps.evaluation.calibration import Gap
+from sweeps.evaluation.slice import require_held_out
 from sweeps.models import Transformer
-from sweeps.objectives import CHUNK_ELEMENTS
 from sweeps.spec import RunSpec
 from sweeps.targets import Full, Mixture, product_dtype, raised
 from sweeps.teachers.source import Teacher, require_same_vocabulary
@@ -71,25 +70,27 @@ def evaluate(
 
     `tell` hears the share that is done. Raises `InputError` where the slice has not that many tokens.
     """
-    total = torch.zeros((), dtype=torch.float64, device=device)
+    total = 0.0
     by_window: list[Tensor] = []
     calibration, right = Gap(), 0
     done, wanted = 0, tokens // n_ctx
     for inputs, targets in _held_out(corpus, n_ctx, tokens, windows, device):
         said = model.distribution(inputs)
+        group = torch.zeros((), dtype=torch.float64, device=device)
         losses = []
-        for part in _parts(targets.numel(), corpus.n_vocab):
+        for part in _parts(targets, corpus.n_vocab):
             loss, confidence, correct = _judge(_logits(said, part), targets.flatten()[part, None])
-            total += loss.sum()
+            group += loss.sum()
             losses.append(loss.double())
             calibration.add(confidence, confidence, correct)
             right += int(correct.sum())
+        total += float(group)
         by_window.append(torch.cat(losses).view(targets.shape).mean(1).cpu())
         done += len(inputs)
         tell(done / wanted)
     means, count = torch.cat(by_window), wanted * n_ctx
     error = float(means.std()) / math.sqrt(wanted) if wanted > 1 else None
-    return Evaluation(float(total) / count, error, calibration.value, right / count, count, wanted, n_ctx)
+    return Evaluation(total / count, error, calibration.value, right / count, count, wanted, n_ctx)
 
 
 @torch.no_grad()
@@ -119,7 +120,7 @@ def against_teacher(
         taught: list[Full | Mixture] = [teacher.distribution(inputs) for teacher in teachers]
         if len(taught) > 1 and pool == "average":
             taught = [Mixture(tuple(taught))]
-        for part in _parts(targets.numel(), corpus.n_vocab):
+        for part in _parts(targets, corpus.n_vocab):
             z = _logits(said, part)
             for pair, target in zip(pairs, taught, strict=True):
                 pair.add(z, target.log_probabilities(part, 1.0).to(z.dtype))
@@ -150,18 +151,6 @@ def measured(
     pool = spec.consultation.pool
     found = against_teacher(student, teachers, corpus, n_ctx=n_ctx, tokens=tokens, pool=pool, device=device)
     return {name: found[name] for name in ("ece", "kl_to_teacher", "ece_to_teacher")}
-
-
-def require_held_out(corpus: corpora.Corpus, n_ctx: int, tokens: int) -> None:
-    """Raise `InputError` unless `tokens` can be cut from the held-out slice in windows of `n_ctx`."""
-    held = corpus.held_out_capacity(n_ctx)
-    if tokens < n_ctx:
-        raise InputError(f"tokens: {tokens} are less than one window of {n_ctx}; ask for more, or a shorter context")
-    if tokens > held:
-        raise InputError(
-            f"tokens: corpus too small: {corpus.name!r} holds out {held} tokens in windows of {n_ctx}, not {tokens}; "
-            "ask for fewer"
-        )
 
 
 class _Living:
@@ -215,10 +204,10 @@ def _held_out(
         yield inputs[part].to(device), targets[part].to(device)
 
 
-def _parts(positions: int, n_vocab: int) -> Iterator[slice]:
-    """Chunks of positions of which the logits may be alive together."""
-    size = max(1, CHUNK_ELEMENTS // n_vocab)
-    for start in range(0, positions, size):
+def _parts(targets: Tensor, n_vocab: int) -> Iterator[slice]:
+    """Chunks of positions of which the logits may be alive together, those of `objectives`."""
+    size = objectives._chunk(None, torch.empty(n_vocab, 0, device=targets.device))
+    for start in range(0, targets.numel(), size):
         yield slice(start, start + size)
 
 
