@@ -172,7 +172,12 @@ def test_all_draws_what_the_inputs_allow(distillaw, tmp_path, monkeypatch):
         *(str(tmp_path / entry.picture) for entry in DRAWN),
         str(tmp_path / "gallery.html"),
     ]
-    assert answer.err == "drawing figures ...\nmeasuring claims ...\n"
+    assert answer.err.splitlines() == [
+        "left out: fig05 needs --runs",
+        "left out: fig11, fig12 need --mapping",
+        "drawing figures ...",
+        "measuring claims ...",
+    ]
 
 
 def test_a_gallery_needs_a_folder(distillaw):
