@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -44,7 +44,8 @@ class Key:
 
     `teacher` is the digest of the teacher; `corpus` and `tokenizer` are the SHA-256 of the documents and of what made
     tokens of them; `half` and `seed` say which batches, of `batch_tokens` in windows of `n_ctx`. Of the teacher at
-    temperature `tau`, `kept` tokens per position stay: its likeliest, or as many draws.
+    temperature `tau`, `kept` tokens per position stay: its likeliest, or as many draws. `precision` is what
+    it runs in, whatever its students do.
     """
 
     teacher: str
@@ -58,6 +59,7 @@ class Key:
     tau: float
     kind: signals.Kind
     kept: int
+    precision: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
         most = self.n_vocab if self.kind == "top-k" else 2**16 - 1
@@ -209,15 +211,16 @@ class Cached:
         hashes, tokens, values = [], [], []
         for step in steps:
             inputs = self._inputs_of(step)
-            packed = signals.pack(
-                self._teacher.distribution(inputs.to(device)),
-                inputs.numel(),
-                kind=key.kind,
-                kept=key.kept,
-                tau=key.tau,
-                n_vocab=key.n_vocab,
-                seed=(key.seed, step),
-            )
+            with torch.autocast(device.type, torch.bfloat16, enabled=key.precision == "bf16"):
+                packed = signals.pack(
+                    self._teacher.distribution(inputs.to(device)),
+                    inputs.numel(),
+                    kind=key.kind,
+                    kept=key.kept,
+                    tau=key.tau,
+                    n_vocab=key.n_vocab,
+                    seed=(key.seed, step),
+                )
             hashes.append(_hashes(inputs))
             tokens.append(packed[0])
             values.append(packed[1])

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sweeps.corpora.tokenizer import Encoding
 
 
+_TOKENS = 2**14
+"""Tokens that go through a model at a time: a teacher may be much larger than the student whose batches it reads."""
+
+
 @dataclass(frozen=True)
 class Capped:
     """Logits cap · tanh(hidden · head / cap), a `Dense` target: how Gemma 2 bounds them."""
@@ -84,7 +88,8 @@ class Pretrained:
 
     def _hidden(self, inputs: Tensor) -> Tensor:
         """The head's input, with a 1 behind it where the head has a bias."""
-        hidden: Tensor = self._backbone(input_ids=inputs, use_cache=False).last_hidden_state
+        parts = torch.split(inputs, max(1, _TOKENS // inputs.shape[1]))
+        hidden = torch.cat([self._backbone(input_ids=part, use_cache=False).last_hidden_state for part in parts])
         return hidden if getattr(self._output, "bias", None) is None else F.pad(hidden, (0, 1), value=1.0)
 
     @torch.no_grad()

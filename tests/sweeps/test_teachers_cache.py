@@ -188,6 +188,15 @@ def test_shards_do_not_depend_on_the_order_in_which_they_are_asked_for(tmp_path:
     assert written[0] == written[1]
 
 
+def test_a_cache_has_its_own_precision(tmp_path: Path) -> None:
+    usual = said(cached(tmp_path / "a", of=teacher()), range(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert same(usual, said(cached(tmp_path / "b", of=teacher()), range(2)))
+    halved = said(cached(tmp_path / "c", of=teacher(), precision="bf16"), range(2))
+    assert not same(usual, halved)
+    torch.testing.assert_close(halved[0][1][:, 0], usual[0][1][:, 0], rtol=0.1, atol=0.1)
+
+
 def test_a_part_of_a_batch_gets_its_part_of_the_target(tmp_path: Path) -> None:
     source = cached(tmp_path, of=teacher())
     tokens, log_p = vars(source.target(2, inputs_of(2))).values()
@@ -219,6 +228,7 @@ CHANGES: dict[str, Any] = {
     "tau": 2.0,
     "kind": "sampled",
     "kept": 6,
+    "precision": "bf16",
 }
 
 
