@@ -42,9 +42,10 @@ def draw_students(source: Source, figure: str, experiment: str, quantity: str) -
     by_quantity.set_xticks([], minor=True)
     by_loss.set(xscale="log", xlabel="cross-entropy of the teacher (nats)")
     by_loss.invert_xaxis()
-    by_quantity.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    by_quantity.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)))
     by_quantity.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     by_quantity.yaxis.set_minor_formatter(NullFormatter())
+    by_loss.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     by_loss.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     lines = [line for line in by_quantity.get_lines() if line.get_linestyle() != ":"]
     lines.append(Line2D([], [], color="0.4", lw=0.8, ls=":", label="student trained on labels"))

@@ -18,7 +18,7 @@ from paper_figs import gallery
 from paper_figs.catalogue import find
 from paper_figs.source import Source
 from paper_figs.u_shape import curves, statement
-from sweeps.mapping.table import TEACHER_STEPS, TEACHER_WIDTH, MappingTable, Row, write
+from sweeps.mapping.table import TEACHER_STEPS, TEACHER_WIDTH, MappingTable, Row, read, write
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "mapping.csv"
 TRIALS = (-0.01, 0.0, 0.01, 0.02)
@@ -151,3 +151,20 @@ def test_the_list_says_what_a_figure_needs(distillaw):
     assert (listed["fig11"]["needs"], listed["fig11"]["needs_runs"]) == ("mapping", False)
     assert (listed["fig05"]["needs"], listed["fig05"]["needs_runs"]) == ("runs", True)
     assert "fig12  students of teachers trained longer and longer: a toy (needs --mapping)" in distillaw("figures").out
+
+
+def test_the_committed_table_is_one_of_the_minutes_scale():
+    """And its widest teacher, which both experiments have, is in both the same."""
+    found = read(DATA)
+    assert {row.scale for row in found.rows} == {"minutes"}
+    both = [
+        {
+            (row.student_width, row.trial): row.student_cross_entropy
+            for row in found.of(name)
+            if row.teacher_steps == 5487
+        }
+        for name in (TEACHER_WIDTH, TEACHER_STEPS)
+    ]
+    assert both[0] == both[1]
+    for experiment in (TEACHER_WIDTH, TEACHER_STEPS):
+        assert "U-shape at student width 256: " in statement(found, experiment)
