@@ -185,7 +185,7 @@ def _profile(asked: Any, as_json: bool) -> None:
     from sweeps import profiling, render
 
     costliest = max(asked.cells, key=lambda cell: cell.total_flops / cell.steps)
-    found = profiling.profile(costliest, asked.corpus)
+    found = profiling.profile(costliest, asked)
     if as_json:
         _print_json("distillaw/sweep-profile/1", found.to_dict())
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fitting import flops
 from fitting.flops import Shape, forward, parameters, training
 from sweeps.executors import order, ready
+from sweeps.given import GivenTeacher
 from sweeps.grid import State
 from sweeps.sharing import trunks
 from sweeps.spec import GridSpec, RunSpec
@@ -42,7 +43,7 @@ class Estimate:
 def estimate(grid: GridSpec, states: dict[str, State], workers: int) -> Estimate:
     """Time what is left of a grid. Raises `ImportError` without torch."""
     started = time.perf_counter()
-    rates, timed = _rates(cell for own in grid.cells for cell in (own, *own.teachers))
+    rates, timed = _rates(grid.cells)
     took = time.perf_counter() - started
     left = [cell for cell in order(grid.cells) if states[cell.id] in ("waiting", "started", "failed")]
     trunk_of = trunks(grid.cells)
@@ -58,8 +59,9 @@ def estimate(grid: GridSpec, states: dict[str, State], workers: int) -> Estimate
 def _seconds(cell: RunSpec, rates: Rates) -> float:
     step, forward = rates[cell.shape]
     taught = 0.0
-    if cell.logits_flops:  # a FLOP of a teacher's forward pass takes what its own timing says
-        price = [rates[teacher.shape][1] / flops.forward(teacher.shape).total for teacher in cell.teachers]
+    if cell.logits_flops:  # a FLOP of a teacher takes what its own timing says, or that of its student
+        shapes = [cell.shape if isinstance(teacher, GivenTeacher) else teacher.shape for teacher in cell.teachers]
+        price = [rates[shape][1] / flops.forward(shape).total for shape in shapes]
         taught = cell.logits_flops * sum(price) / len(price)
     validated = cell.recipe.validation_tokens * cell.recipe.validations
     return OVERHEAD * (cell.tokens * step + taught + validated * forward)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fitting.errors import DistillawError
 from sweeps import files
+from sweeps.given import GivenTeacher
 from sweeps.grid import Grid, State, open_grid
 from sweeps.sharing import pack, trunks
 from sweeps.spec import RunSpec, by_id
@@ -94,7 +95,7 @@ def ready(
     """
 
     def startable(cell: RunSpec) -> bool:
-        if any(states[teacher.id] != "finished" for teacher in cell.teachers):
+        if any(states.get(teacher.id, "finished") != "finished" for teacher in cell.teachers):
             return False
         trunk = trunk_of.get(cell.id)
         return trunk is None or states[trunk.id] not in ("waiting", "started") or branched(cell)
@@ -278,5 +279,9 @@ def _paths(cell: RunSpec) -> "Paths":
         for other in family
         if other.tokens < cell.tokens and not grid.cell(other).record.exists()
     ]
-    teachers = tuple(grid.cell(teacher).model for teacher in cell.teachers)
+    given = grid.spec.given
+    teachers = tuple(
+        Path(given[teacher.id]) if isinstance(teacher, GivenTeacher) else grid.cell(teacher).model
+        for teacher in cell.teachers
+    )
     return Paths(folder.journal, folder.state, folder.model, teachers, tuple(branches), grid.folder / "logits")

@@ -23,6 +23,7 @@ from fitting import flops
 from fitting.errors import Faults, InputError
 from fitting.records import RunRecord, RunTable
 from sweeps import files, journal
+from sweeps.given import GivenTeacher
 from sweeps.spec import GridSpec, RunSpec, by_id
 
 GRID_SCHEMA = "distillaw/grid/1"
@@ -135,6 +136,7 @@ class Grid:
     def _record(self, cell: RunSpec, stored: Mapping[str, Any], losses: Mapping[str, float]) -> RunRecord:
         taught = cell.teachers
         alone = taught[0] if len(taught) == 1 else None  # a pool has no size and no tokens
+        known = [teacher.training_flops for teacher in taught if teacher.training_flops is not None]
         return RunRecord(
             run_id=cell.id,
             kind="distillation" if taught else "supervised",
@@ -143,11 +145,11 @@ class Grid:
             loss=losses[cell.id],
             C=cell.training_flops,
             teacher_id="+".join(teacher.id for teacher in taught) or None,
-            teacher_N=flops.parameters(alone.shape).non_embedding if alone else None,
-            teacher_D=alone.tokens if alone else None,
-            teacher_loss=sum(losses[teacher.id] for teacher in taught) / len(taught) if taught else None,
+            teacher_N=alone.N if alone else None,
+            teacher_D=alone.D if alone else None,
+            teacher_loss=sum(_loss_of(teacher, losses) for teacher in taught) / len(taught) if taught else None,
             C_logits=cell.logits_flops if taught else None,
-            C_teacher=sum(teacher.training_flops for teacher in taught) if taught else None,
+            C_teacher=sum(known) if taught and len(known) == len(taught) else None,
             seed=cell.seed,
             status=stored["status"],
             extras=self._extras(cell) | {name: stored.get(name) for name in MEASURED},
@@ -200,6 +202,7 @@ def create(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> Grid:
             "name": spec.name,
             "corpus": dict(corpus),
             "source": spec.corpus,
+            "given": dict(spec.given),
             "cells": [cell.id for cell in spec.cells],
         },
     )
@@ -245,7 +248,7 @@ def open_grid(folder: Path) -> Grid:
         cells = [RunSpec.from_dict(files.read_json(CellFolder(folder / "cells" / name).spec)) for name in data["cells"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is no grid that this version can read ({error})") from None
-    return Grid(folder, GridSpec(data["name"], data["source"], tuple(cells)), data["corpus"])
+    return Grid(folder, GridSpec(data["name"], data["source"], tuple(cells), data["given"]), data["corpus"])
 
 
 @contextmanager
@@ -290,6 +293,10 @@ def _consultation(cell: RunSpec) -> dict[str, Any]:
         "every": asked.every,
         "fraction": asked.fraction,
     }
+
+
+def _loss_of(teacher: RunSpec | GivenTeacher, losses: Mapping[str, float]) -> float:
+    return teacher.loss if isinstance(teacher, GivenTeacher) else losses[teacher.id]
 
 
 def _loss(record: Mapping[str, Any]) -> float:

@@ -13,6 +13,8 @@ from fitting.flops import Shape
 from sweeps import corpora
 from sweeps.consultation import Consultation
 from sweeps.consultation_table import differences, read_consultation
+from sweeps.given import GivenTeacher, Slice
+from sweeps.given import read as read_given
 from sweeps.spec import GridSpec, Recipe, Role, RunSpec
 from sweeps.toml_tables import Table, nearest
 
@@ -66,12 +68,15 @@ class _GridReader:
     def __init__(self, root: Table, faults: Faults, folder: Path, repeat: bool) -> None:
         self.root, self.faults, self.folder, self.repeat = root, faults, folder, repeat
         self.cells: dict[str, RunSpec] = {}
+        self.given: dict[str, GivenTeacher] = {}
+        self.paths: dict[str, str] = {}
 
     def read(self) -> GridSpec:
         name = self.root.text("name")
         corpus_table, model, training = (self.root.table(key) for key in ("corpus", "model", "training"))
         distillation = self.root.table("distillation")
         groups = {role: self.root.tables(key) for role, key in _TABLES.items()}
+        given = self.root.tables("given")
         corpus = self._corpus(corpus_table)
         self.repeat |= corpus_table.flag("repeat", False)
         n_vocab = corpus.n_vocab if corpus else 256
@@ -98,12 +103,17 @@ class _GridReader:
         for table in (corpus_table, model, training, distillation, self.root):
             table.close()
         self._check_recipe(recipe, family, corpus)
+        judged_on = (
+            Slice(corpus.sha256, corpus.tokenizer_sha256, family.n_ctx, recipe.validation_tokens) if corpus else None
+        )
+        for table in given:
+            self._give(table, judged_on)
         for role, tables in groups.items():
             for table in tables:
                 self._cells(role, table, family, recipe, corpus, consultation)
         if not any(groups.values()):
             self.faults.add("a grid needs at least one [[teachers]], [[supervised]] or [[distilled]] table")
-        return GridSpec(name, corpus.source if corpus else "", tuple(self.cells.values()))
+        return GridSpec(name, corpus.source if corpus else "", tuple(self.cells.values()), self.paths)
 
     def _corpus(self, table: Table) -> corpora.Corpus | None:
         """The text, by its name or in a prepared folder; None, with the fault noted, where it cannot be opened."""
@@ -170,7 +180,7 @@ class _GridReader:
         """The product of one table's lists, each cell checked and added."""
         shapes = self._shapes(table, family)
         tokens, seeds = table.counts("tokens"), table.seeds("seeds", [0])
-        taught: list[tuple[RunSpec, ...]] = [()]
+        taught: list[tuple[RunSpec | GivenTeacher, ...]] = [()]
         asked: Consultation | None = None
         if role == "distilled":
             taught = self._taught(table)
@@ -183,6 +193,13 @@ class _GridReader:
             if asked is not None:
                 name += f"-from-{'+'.join(teacher.id for teacher in teachers)}{differences(asked, consultation)}"
             self._add(RunSpec(name, role, shape, family.aspect, count, seed, recipe, teachers, asked), table)
+
+    def _give(self, table: Table, judged_on: Slice | None) -> None:
+        """Take in the teachers that one [[given]] table knows of."""
+        for teacher, path in read_given(table, self.folder, judged_on):
+            if teacher.id in self.given:
+                self.faults.add(f"{table.where} {teacher.id} is given twice; remove one")
+            self.given[teacher.id], self.paths[teacher.id] = teacher, path
 
     def _shapes(self, table: Table, family: _Family) -> dict[str, Shape]:
         """The shapes of a table by what they are called in a cell's name: by depth, or by size."""
@@ -208,7 +225,7 @@ class _GridReader:
             )
         self.cells[cell.id] = cell
 
-    def _taught(self, table: Table) -> list[tuple[RunSpec, ...]]:
+    def _taught(self, table: Table) -> list[tuple[RunSpec | GivenTeacher, ...]]:
         """The teachers of each cell: one of `teachers`, or all of one of `pools`."""
         pools = table.text_lists("pools")
         alone = table.texts("teachers") if "teachers" in table or not pools else []
@@ -216,10 +233,11 @@ class _GridReader:
         found += [[self._teacher(name, table, "pools") for name in names] for names in pools]
         return [tuple(teacher for teacher in one if teacher) for one in found if None not in one]
 
-    def _teacher(self, name: str, table: Table, key: str) -> RunSpec | None:
-        known = [cell.id for cell in self.cells.values() if cell.role == "teacher"]
+    def _teacher(self, name: str, table: Table, key: str) -> RunSpec | GivenTeacher | None:
+        own = {cell.id: cell for cell in self.cells.values() if cell.role == "teacher"}
+        known = [*own, *self.given]
         if name in known:
-            return self.cells[name]
+            return own.get(name) or self.given[name]
         listed = f"; this grid's teachers: {', '.join(known)}" if known else "; add it as a [[teachers]] table"
         self.faults.add(f"{table.place(key)}: {name!r} is not a teacher of this grid{nearest(name, known) or listed}")
         return None

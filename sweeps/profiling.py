@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,11 +13,14 @@ import torch
 from fitting import flops
 from sweeps import corpora, objectives
 from sweeps.feeding import batch_of
+from sweeps.given import GivenTeacher
 from sweeps.machine import compile_in_place
 from sweeps.models import Transformer, initialise
 from sweeps.peaks import peak
-from sweeps.spec import RunSpec
+from sweeps.spec import GridSpec, RunSpec
 from sweeps.targets import Dense, Full, Mixture
+from sweeps.teachers.opening import open_given
+from sweeps.teachers.source import Teacher
 from sweeps.teachers.trained import Trained
 
 _WARM, _TIMED = 3, 10
@@ -45,7 +49,7 @@ class Profile:
         return {**asdict(self), "seconds": self.seconds, "tokens_per_s": self.tokens / self.seconds}
 
 
-def profile(cell: RunSpec, source: str) -> Profile:
+def profile(cell: RunSpec, grid: GridSpec) -> Profile:
     """Time steps of a cell with untrained weights, its teachers' too: what they hold does not change what they cost.
 
     A cell that learns from a cache is timed as if its teachers ran beside it. A CPU has one thread, as a worker has.
@@ -53,9 +57,10 @@ def profile(cell: RunSpec, source: str) -> Profile:
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    corpus = corpora.load(source)
+    corpus = corpora.load(grid.corpus)
     student = _model(cell, device)
-    teachers = [Trained(_model(one, device)) for one in cell.teachers[: _teachers_per_step(cell)]]
+    asked_of = cell.teachers[: _teachers_per_step(cell)]
+    teachers = [_teacher(one, grid, corpus, cell.shape.n_ctx, device) for one in asked_of]
     adamw = torch.optim.AdamW(student.parameters(), lr=cell.learning_rate, fused=True)
     asked = cell.consultation
     clock = _Clock(device)
@@ -131,6 +136,14 @@ def _teachers_per_step(cell: RunSpec) -> int:
     return len(cell.teachers) if cell.consultation and cell.consultation.pool == "average" else 1
 
 
-def _target(teachers: list[Trained], inputs: torch.Tensor) -> Full | Mixture:
+def _teacher(
+    one: RunSpec | GivenTeacher, grid: GridSpec, corpus: corpora.Corpus, n_ctx: int, device: torch.device
+) -> Teacher:
+    if isinstance(one, GivenTeacher):
+        return open_given(one, Path(grid.given[one.id]), corpus, n_ctx)
+    return Trained(_model(one, device))
+
+
+def _target(teachers: list[Teacher], inputs: torch.Tensor) -> Full | Mixture:
     dense: list[Dense] = [teacher.distribution(inputs) for teacher in teachers]
     return dense[0] if len(dense) == 1 and isinstance(dense[0], Full) else Mixture(tuple(dense))

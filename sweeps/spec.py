@@ -6,14 +6,15 @@ and `RunSpec.digest` tells two apart. Quantities are tokens and parameters.
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from fitting import flops
 from fitting.flops import Shape
 from sweeps import corpora
 from sweeps.consultation import Consultation
+from sweeps.given import GivenTeacher
 from sweeps.schedule import Schedule, branches_at
 
 Role = Literal["teacher", "supervised", "distilled"]
@@ -68,7 +69,7 @@ class RunSpec:
     tokens: int
     seed: int
     recipe: Recipe
-    teachers: "tuple[RunSpec, ...]" = ()
+    teachers: "tuple[RunSpec | GivenTeacher, ...]" = ()
     consultation: Consultation | None = None
 
     @property
@@ -84,6 +85,21 @@ class RunSpec:
         """The peak learning rate of this run; under μP that of its embedding and gains."""
         width = self.recipe.reference_width if self.recipe.parametrisation == "standard" else None
         return self.recipe.learning_rate * (width / self.shape.d_model if width else 1.0)
+
+    @property
+    def N(self) -> int:
+        """Non-embedding parameters."""
+        return flops.parameters(self.shape).non_embedding
+
+    @property
+    def D(self) -> int:
+        """Tokens trained on, by the name that the laws give them."""
+        return self.tokens
+
+    @property
+    def forward_flops(self) -> float:
+        """FLOPs of a forward pass, per token."""
+        return flops.forward(self.shape).total
 
     @property
     def training_flops(self) -> float:
@@ -106,7 +122,7 @@ class RunSpec:
         if self.consultation is None:
             return 0.0
         runs = self.consultation.schedule(self.steps, len(self.teachers), self.stream("consultation"))[:step].sum(0)
-        costs = [flops.forward(teacher.shape).total * self.recipe.batch_tokens for teacher in self.teachers]
+        costs = [teacher.forward_flops * self.recipe.batch_tokens for teacher in self.teachers]
         return float(sum(count * cost for count, cost in zip(runs.tolist(), costs, strict=True)))
 
     @property
@@ -155,7 +171,10 @@ class RunSpec:
                 **data,
                 "shape": Shape(**data["shape"]),
                 "recipe": Recipe(**data["recipe"]),
-                "teachers": tuple(cls.from_dict(teacher) for teacher in data["teachers"]),
+                "teachers": tuple(
+                    GivenTeacher(**teacher) if "weights" in teacher else cls.from_dict(teacher)
+                    for teacher in data["teachers"]
+                ),
                 "consultation": Consultation(**asked) if asked else None,
             }
         )
@@ -163,11 +182,15 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class GridSpec:
-    """A named list of runs, teachers first. `corpus` is where their text is: what `corpora.load` takes."""
+    """A named list of runs, teachers first.
+
+    `corpus` is where their text is, what `corpora.load` takes; `given` where the teachers are that exist, by id.
+    """
 
     name: str
     corpus: str
     cells: tuple[RunSpec, ...]
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def convention(self) -> flops.Convention:
         """How this grid's runs count parameters and FLOPs."""

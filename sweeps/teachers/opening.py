@@ -1,12 +1,16 @@
 """The sources of students that are trained together, from their specifications."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from fitting.errors import InputError
 from sweeps import corpora
+from sweeps.evaluation.opening import find, load
 from sweeps.feeding import batch_of
+from sweeps.given import GivenTeacher
 from sweeps.spec import RunSpec
 from sweeps.teachers import trained
 from sweeps.teachers.cache import Cached, Key
@@ -21,15 +25,30 @@ if TYPE_CHECKING:
     from sweeps.student import Paths
 
 
-def open_teachers(spec: RunSpec, paths: "Paths") -> list[Teacher]:
+def open_teachers(spec: RunSpec, paths: "Paths", corpus: corpora.Corpus) -> list[Teacher]:
     """The teachers of a run, in order.
 
     Raises `InputError` for one of another vocabulary, `CheckpointError` for one that cannot be loaded.
     """
-    teachers: list[Teacher] = [trained.load(path) for path in paths.teachers]
+    n_ctx = spec.shape.n_ctx
+    teachers: list[Teacher] = [
+        open_given(teacher, path, corpus, n_ctx) if isinstance(teacher, GivenTeacher) else trained.load(path)
+        for teacher, path in zip(spec.teachers, paths.teachers, strict=True)
+    ]
     names = [teacher.id for teacher in spec.teachers]
     require_same_vocabulary(dict(zip(names, teachers, strict=True)), spec.shape.n_vocab)
     return teachers
+
+
+def open_given(teacher: GivenTeacher, path: Path, corpus: corpora.Corpus, n_ctx: int) -> Teacher:
+    """A teacher that existed before the grid. Raises `InputError` where it is not the model that was evaluated."""
+    found = load(find(path), corpus, n_ctx).teacher
+    if found.digest != teacher.weights:
+        raise InputError(
+            f"{path}: is another model ({found.digest[:12]}) than the one evaluated as {teacher.id} "
+            f"({teacher.weights[:12]}); evaluate it again, and run it in another folder"
+        )
+    return found
 
 
 def open_sources(
@@ -71,6 +90,7 @@ def _cached(
         tau=asked.tau,
         kind=asked.signal,
         kept=asked.kept,
+        precision=spec.recipe.precision,
     )
 
     def inputs(step: int) -> Tensor:
