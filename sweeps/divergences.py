@@ -43,7 +43,7 @@ def data(z: Tensor, slope: Slope) -> Tensor:
 
 def forward(z: Tensor, log_q: Tensor, w: float, slope: Slope) -> Terms:
     """-Σ q log p = log Z - Σ q z, so ∂/∂z_i = p_i - q_i. Overwrites log q; allocates q."""
-    q = log_q.exp()
+    q = log_q.softmax(-1)  # exp(log_q), and on a CPU faster
     negentropy = _sum(torch.mul(q, log_q, out=log_q))
     cross = _sum(torch.mul(q, z, out=log_q))
     log_z = _softmax(z)
@@ -80,7 +80,8 @@ def top_k(z: Tensor, tokens: Tensor, log_q: Tensor, w: float, slope: Slope) -> T
     z.mul_(log_tail.exp() * factor - w * rest)
     z.scatter_(-1, tokens, log_p.exp() * factor - w * q)
     soft = -_sum(q * log_p) - rest * log_tail
-    return Terms(log_z, soft, soft + _sum(torch.xlogy(q, q)) + torch.xlogy(rest, rest))
+    negentropy = _sum(q * log_q.clamp(min=torch.finfo(z.dtype).min)) + torch.xlogy(rest, rest)
+    return Terms(log_z, soft, soft + negentropy)
 
 
 def sampled(z: Tensor, tokens: Tensor, weights: Tensor, w: float, slope: Slope) -> Terms:

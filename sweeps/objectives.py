@@ -6,8 +6,12 @@ cross-entropy, and L_Z = logsumexp(z_S)². All in nats per token. Eq 7's L_KD ke
 λ > 0 its value is no cross-entropy of the data; `Loss.cross_entropy` is. The reverse direction is
 τ² KL(softmax(z_S/τ) || softmax(z_T/τ)). τ² keeps the gradient's size as τ grows, and stands here once.
 
-Logits and probabilities exist for one chunk at a time: the gradients are computed in the forward pass, chunk by
-chunk (`divergences`), and `backward` only scales them, in place and so only once.
+Logits exist for one chunk of tokens at a time, and probabilities for a part of it: the gradients are computed in the
+forward pass (`divergences`), and `backward` only scales them, in place and so only once. Beside them and the head's
+gradient, a chunk of the student's logits is alive and, for a whole distribution, one of the teacher's.
+
+Under autocast, or with hidden states in a narrow dtype, products are taken in that dtype; softmax, sums and the
+accumulated gradients are float32, or float64 for what comes in float64.
 """
 
 from collections.abc import Iterator
@@ -22,7 +26,7 @@ from torch.nn import functional as F
 from sweeps import divergences
 from sweeps.consultation import Direction
 from sweeps.divergences import Slope, Terms
-from sweeps.targets import Sampled, Target, TopK, product_dtype, raised
+from sweeps.targets import Full, Mixture, Sampled, Target, TopK, product_dtype, raised
 
 CHUNK_ROWS, CHUNK_ELEMENTS = 256, {"cpu": 2**20}
 """Tokens multiplied by a head at a time: enough for a matrix product to pay (128: 8 % slower at V = 4096, 64: 24 %),
@@ -80,6 +84,9 @@ def objective(
         raise ValueError(f"direction {direction!r}: one of {', '.join(get_args(Direction))}")
     if lam and direction == "reverse" and isinstance(teacher, TopK | Sampled):
         raise ValueError(f"the reverse direction needs a whole distribution, not {type(teacher).__name__}")
+    said, asked = _positions(teacher), targets.numel()
+    if lam and said not in (None, asked):
+        raise ValueError(f"the teacher speaks of {said} positions, the student of {asked}")
     weights = _Weights(lam, tau, z_loss, direction, _chunk(chunk, student_head))
     total, cross_entropy, distillation, z, kl = _ChunkedObjective.apply(  # type: ignore[no-untyped-call]
         student_hidden.flatten(0, -2), student_head, targets.flatten(), teacher if lam else None, weights
@@ -100,6 +107,14 @@ def cross_entropy_sum(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int 
         total += (divergences.data(z, Slope(1, 0)) - at_target).sum()
         del z  # or it would live on beside the next
     return total
+
+
+def _positions(teacher: object) -> int | None:
+    if isinstance(teacher, Mixture):
+        return _positions(teacher.members[0])
+    if isinstance(teacher, Full):
+        return len(teacher.hidden)
+    return len(teacher.tokens) if isinstance(teacher, TopK | Sampled) else None
 
 
 def _chunk(chunk: int | None, head: Tensor) -> int:

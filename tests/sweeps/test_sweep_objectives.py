@@ -336,8 +336,13 @@ def test_what_cannot_be_is_refused() -> None:
     for form in ("top-k", "sampled"):
         with pytest.raises(ValueError, match="reverse"):
             case.loss(case.teachers[form], lam=0.5, direction="reverse")
-    with pytest.raises(ValueError, match=r"\(11, 37\)"):
-        case.loss(Full(case.full.hidden[:11], case.full.head), lam=1.0)
+    for form, other in Case(tokens=11).teachers.items():
+        with pytest.raises(ValueError, match="11"):
+            case.loss(other, lam=1.0)
+        with pytest.raises(ValueError, match="23"):
+            Case(tokens=11).loss(case.teachers[form], lam=1.0)
+    with pytest.raises(ValueError, match=r"\(23, 30\)"):
+        case.loss(Full(case.full.hidden, case.full.head[:30]), lam=1.0)
     with pytest.raises(ValueError, match="sideways"):
         case.loss(case.full, lam=1.0, direction="sideways")
 
