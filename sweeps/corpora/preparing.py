@@ -99,11 +99,8 @@ class _Preparation:
             raise InputError(f"{source.name}: the text changed while it was read; prepare it again")
         if empty := [part for part in PARTS if parts[part].documents == 0]:
             found = sum(shard.documents for shard in parts.values())
-            lines = (
-                ""
-                if source.document_start
-                else "; where a file holds many, say which lines begin one: --document-start"
-            )
+            many = "; where a file holds many, say which lines begin one: --document-start"
+            lines = many if source.format in ("text", "bytes") and not source.document_start else ""
             raise InputError(
                 f"{source.name}: {found} documents are too few to split, none is left for {', '.join(empty)}{lines}"
             )
@@ -139,7 +136,7 @@ class _Preparation:
         taken = [0, 0]
 
         def training() -> Iterator[bytes]:
-            for part, document in self._documents("training the tokenizer", Digest()):
+            for part, document in self._documents("training the tokenizer"):
                 if part == "validation":
                     continue
                 if taken[1] and taken[1] + len(document.text) > TRAINING_BYTES:
@@ -152,10 +149,11 @@ class _Preparation:
         self.trained_on = (taken[0], taken[1])
         return made
 
-    def _documents(self, phase: str, digest: Digest) -> Iterator[tuple[Part, Document]]:
-        """The documents with their parts."""
+    def _documents(self, phase: str, digest: Digest | None = None) -> Iterator[tuple[Part, Document]]:
+        """The documents with their parts; `digest` takes them too."""
         for i, document in enumerate(self._read(phase, self.n_bytes)):
-            digest.add(document)
+            if digest is not None:
+                digest.add(document)
             if self.dealt is None:
                 yield by_hash(document), document
             elif i < len(self.dealt):

@@ -40,6 +40,5 @@ def read_hugging_face(source: Source, position: Position) -> Iterator[Document]:
     except Exception as error:  # of the library, of the network, of what decodes the files
         reason = " ".join(str(error).split()) or type(error).__name__
         where = f"row {row}: cannot be read on" if row else "cannot be loaded"
-        raise InputError(
-            f"{name}: {where} ({reason}); without a network, name the folder of a data set that is on this machine"
-        ) from None
+        here = "" if Path(name).exists() else "; without a network, name the folder of a data set on this machine"
+        raise InputError(f"{name}: {where} ({reason}){here}") from None
