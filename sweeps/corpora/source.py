@@ -171,6 +171,12 @@ def _parse(root: Table, path: Path, folder: Path | None, faults: Faults) -> Sour
 
 def overridden(source: Source, changes: dict[str, Any]) -> Source:
     """A source with what the command line says instead. Raises `InputError` as `check` does."""
+    faults = Faults()
+    for key in changes:
+        if key in _KEYS and source.format not in _KEYS[key]:
+            option = "--" + key.replace("_", "-")
+            faults.add(f"{option}: means nothing to the format {source.format!r}; it is for {', '.join(_KEYS[key])}")
     found = replace(source, **changes)
-    found.check()
+    faults.collect(found.check)
+    faults.raise_if_any()
     return found

@@ -109,6 +109,8 @@ def test_every_fault_of_a_command_is_named_at_once(
         (["in", "--format", "text", "--bpe", "200"], "--bpe: 200 tokens are too few"),
         (["in", "--format", "bytes", "--bpe", "300"], "need text in UTF-8, not the format 'bytes'"),
         (["in", "--format", "text", "--document-start", "("], "--document-start: '(' is no regular expression"),
+        (["in", "--format", "text", "--field", "body"], "--field: means nothing to the format 'text'; it is for jsonl"),
+        (["stdlib", "--document-start", "^def"], "--document-start: means nothing to the format 'stdlib'"),
         (["in", "--format", "text", "--bpe", "9000"], "--bpe: the text has pairs for"),
         (["none", "--format", "text"], "none: no such file or folder"),
         (["none.toml"], "none.toml: cannot be read as a description of a corpus"),
