@@ -1,6 +1,7 @@
 """Grid files: what they become, and that every fault in one is named at once with its remedy."""
 
 import json
+import re
 import tomllib
 from copy import deepcopy
 from dataclasses import replace
@@ -11,8 +12,9 @@ import pytest
 
 from fitting import flops
 from fitting.errors import InputError
-from sweeps import grid_file
+from sweeps import corpora, grid_file
 from sweeps.consultation import Consultation
+from sweeps.given import GivenTeacher
 from sweeps.schedule import learning_rate
 from sweeps.spec import GridSpec, RunSpec
 
@@ -41,6 +43,9 @@ def changed(**tables: Any) -> dict[str, Any]:
     """The sound grid with keys of its tables replaced, or removed where the value is None."""
     data = deepcopy(SOUND)
     for name, keys in tables.items():
+        if isinstance(keys, list):
+            data[name] = keys
+            continue
         table = data.setdefault(name, {})
         target = table[0] if isinstance(table, list) else table
         for key, value in keys.items():
@@ -151,6 +156,37 @@ def test_our_grids_can_identify_both_laws(name: str) -> None:
         (changed(training={"batch_tokens": 1000}), "batch_tokens: 1000 is no multiple of n_ctx = 128; write 896"),
         (changed(model={"heads": 3}), "layers = 1: heads: a width of 32 does not split into 3 heads"),
         (changed(supervised={"layers": 0}), "[[supervised]] 1: layers: must be greater than zero, not '0'"),
+        (changed(supervised={"params": "24K"}), "[[supervised]] 1: has both layers and params; keep one"),
+        (changed(supervised={"layers": None, "params": "1K"}), "params = 1K: size: no shape near 1000 parameters"),
+        (changed(distillation={"window": [0.5, 1.5]}), "[distillation] window: must lie between 0 and 1, not '1.5'"),
+        (changed(distillation={"window": [0.5, 0.2]}), "window: must start before it ends, not [0.5, 0.2]"),
+        (changed(distilled={"window": 0.5}), "[[distilled]] 1: window: must be two shares of training, [0.0, 0.5]"),
+        (changed(distillation={"direction": "back"}), "direction: must be one of forward, reverse, not 'back'"),
+        (changed(distillation={"signal": "topk"}), "not 'topk'; did you mean 'top-k'?"),
+        (changed(distillation={"signal": "top-k"}), "[distillation] keep: is missing; say how many"),
+        (changed(distillation={"keep": 64}), '[distillation] keep: the signal "online" keeps everything; remove it'),
+        (
+            changed(distillation={"signal": "sampled", "keep": 12, "direction": "reverse"}),
+            '[distillation] direction: "reverse" needs every token of the teacher; use signal = "online"',
+        ),
+        (changed(distillation={"fraction": 0}), "[distillation] fraction: must be greater than zero"),
+        (changed(distillation={"every": 0}), "[distillation] every: must be greater than zero, not '0'"),
+        (changed(distilled={"pools": ["t-L2-256K-s0"]}), "pools: must be a list of lists, [[...], [...]]"),
+        (changed(distilled={"pools": [["t-L2-256K-s0", "x"]]}), "[[distilled]] 1: pools: 'x' is not a teacher of this"),
+        (changed(model={"parametrisation": "mup"}), "[training] reference_width: is missing; under μP it is the width"),
+        (changed(training={"precision": "fp16"}), "[training] precision: must be one of fp32, bf16, not 'fp16'"),
+        (changed(training={"compile": "yes"}), "[training] compile: must be true or false, not 'yes'"),
+        (changed(training={"devices": 3}), "[training] devices: 8 windows a step do not divide evenly over 3 devices"),
+        (changed(training={"decay_share": 0.2}), '[training] decay_share: only the schedule "branches" decays by it'),
+        (
+            changed(training={"schedule": "branches", "decay_share": 1}),
+            "[training] decay_share: must lie between 0 and 1, not 1",
+        ),
+        (
+            changed(training={"schedule": "branches"}),
+            "128000 tokens are 125 steps that decay after 100, before the warm-up of 2000 is over",
+        ),
+        (changed(given=[{"evaluation": "none.json"}]), "[[given]] 1: evaluation: none.json is no evaluation that this"),
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
 )  # fmt: skip
@@ -163,6 +199,84 @@ def test_all_faults_come_at_once() -> None:
         changed(training={"learning_rate": -1, "speed": 3}, distillation={"tau": 0}, distilled={"layers": "x"})
     )
     assert len(found) == 4
+
+
+def test_ways_to_consult_are_named_in_the_cells() -> None:
+    ways: list[dict[str, Any]] = [
+        {},
+        {"lambda": 0.5, "window": [0.0, 0.25]},
+        {"every": 5, "signal": "sampled", "keep": 12},
+        {"direction": "reverse", "teachers": None, "pools": [["t-L2-256K-s0", "t-L1-256K-s0"]], "pool": "average"},
+    ]
+    data = changed(teachers={"layers": [1, 2]})
+    data["distilled"] = [
+        {key: value for key, value in (data["distilled"][0] | way).items() if value is not None} for way in ways
+    ]
+    cells = [cell for cell in grid_file.parse(data).cells if cell.role == "distilled"]
+    assert [cell.id for cell in cells] == [
+        "d-L1-128K-s0-from-t-L2-256K-s0",
+        "d-L1-128K-s0-from-t-L2-256K-s0-lambda0.5-end0.25",
+        "d-L1-128K-s0-from-t-L2-256K-s0-sampled-keep12-every5",
+        "d-L1-128K-s0-from-t-L2-256K-s0+t-L1-256K-s0-reverse-average",
+    ]
+    assert cells[3].consultation == Consultation(direction="reverse", pool="average")
+    F_T = cells[0].teachers[0].forward_flops
+    assert [cell.logits_flops for cell in cells[:3]] == pytest.approx([128e3 * F_T, 32 * 1024 * F_T, 0.0])
+    assert cells[2].consulted_flops == pytest.approx(25 * 1024 * F_T)
+    for cell in cells:
+        assert RunSpec.from_dict(json.loads(json.dumps(cell.to_dict()))) == cell
+
+
+def test_a_size_stands_for_the_shape_nearest_to_it() -> None:
+    data = changed(supervised={"layers": None, "params": ["25K", "200K"]})
+    found = {cell.id: cell.N for cell in grid_file.parse(data).cells if cell.role == "supervised"}
+    for name, N in found.items():
+        assert N == pytest.approx(25e3 if "N25K" in name else 200e3, rel=0.25)
+
+
+def evaluated(folder: Path, **changes: Any) -> Path:
+    """What `distillaw evaluate --json` leaves of one model on this grid's held-out slice."""
+    corpus = corpora.load("stdlib")
+    found = {"name": "big", "path": "/models/big", "digest": "d" * 64, "N": 10**6, "D": None, "loss": 1.5}
+    found |= {"forward_flops": 2.5e6, "n_ctx": 128, "tokens": 65536} | changes
+    about = {"sha256": corpus.sha256, "tokenizer_sha256": corpus.tokenizer_sha256}
+    about |= {key: found.pop(key) for key in list(about) if key in found}
+    path = folder / "big.json"
+    path.write_text(json.dumps({"schema": "distillaw/evaluation/1", "corpus": about, "evaluations": [found]}))
+    return path
+
+
+def test_a_teacher_that_exists_is_known_by_its_evaluation(tmp_path: Path) -> None:
+    evaluated(tmp_path)
+    data = changed(given=[{"evaluation": "big.json"}], distilled={"teachers": "big"})
+    grid = grid_file.parse(data, tmp_path)
+    cell = grid.cells[-1]
+    (teacher,) = cell.teachers
+    assert isinstance(teacher, GivenTeacher)
+    assert grid.given == {"big": "/models/big"}
+    assert (cell.id, teacher.loss, teacher.N, teacher.D) == ("d-L1-128K-s0-from-big", 1.5, 10**6, None)
+    assert cell.logits_flops == 2.5e6 * 128_000
+    assert RunSpec.from_dict(json.loads(json.dumps(cell.to_dict()))) == cell
+    # where it lies is no part of what it is
+    evaluated(tmp_path, path="/elsewhere")
+    assert grid_file.parse(data, tmp_path).cells == grid.cells
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"sha256": "0" * 64}, "big (/models/big) was evaluated on another text (000000000000, not "),
+        ({"tokenizer_sha256": "0" * 64}, "has another tokenizer than the corpus (000000000000, not "),
+        ({"n_ctx": 256}, "evaluate it with --tokens 65536 --n-ctx 128, as this grid judges its runs"),
+        ({"loss": None}, "big.json is no evaluation that this version can read"),
+    ],
+)
+def test_an_evaluation_that_does_not_fit_the_grid(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    evaluated(tmp_path, **changes)
+    data = changed(given=[{"evaluation": "big.json"}], distilled={"teachers": "big"})
+    with pytest.raises(InputError) as caught:
+        grid_file.parse(data, tmp_path)
+    assert any(fault in line for line in caught.value.faults)
 
 
 def test_an_empty_grid_is_refused() -> None:
@@ -201,3 +315,14 @@ def test_convention_is_the_itemised_one() -> None:
     convention = grid.convention()
     assert (convention.name, convention.rho, convention.n_ctx, convention.n_vocab) == ("itemised", 32, 128, 256)
     assert convention.causal_attention
+
+
+def test_the_documented_grid_is_one(tmp_path: Path) -> None:
+    """Every TOML block of docs/sweeping.md, the second as an addition to the first."""
+    text = (GRIDS.parents[1] / "docs" / "sweeping.md").read_text(encoding="utf-8")
+    whole, given = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    grid = grid_file.parse(tomllib.loads(whole))
+    assert {cell.recipe.schedule for cell in grid.cells} == {"branches"}
+    assert len(grid.cells) == 2 + 8 + 2 + 2 + 1
+    evaluated(tmp_path)
+    assert grid_file.parse(tomllib.loads(whole + given), tmp_path).cells[-1].teachers[0].id == "big"
