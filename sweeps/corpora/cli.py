@@ -30,7 +30,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 def prepare(
     what: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="A description (.toml), files and folders, a data set, or stdlib."),
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A description (.toml), files and folders, stdlib, or for hf a data set and its configuration.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the corpus, new or empty.")],
     folder: Annotated[
@@ -71,7 +74,7 @@ def prepare(
       distillaw corpus prepare texts --format text --bpe 4096 --out corpora/mine
       distillaw corpus prepare dump.jsonl.gz --format jsonl --field body --bpe 8192 --out corpora/dump
       distillaw corpus prepare c4/en --format c4 --tokenizer tokenizer.json --out corpora/c4
-      distillaw corpus prepare allenai/c4 --format hf --limit 5G --bpe 32000 --out corpora/c4
+      distillaw corpus prepare allenai/c4 en --format hf --limit 5G --bpe 32000 --out corpora/c4
       distillaw corpus prepare data/corpora/python-doc.toml --from extracted --out corpora/python-doc
     """
     from sweeps.corpora import preparing, render
@@ -171,12 +174,12 @@ def _source(what: list[str], folder: Path | None, form: str | None, out: Path) -
     if form not in known:
         given = "is missing" if form is None else f"no format {form!r}"
         faults.add(f"--format: {given}; known: {', '.join(known)}{nearest(form or '', known)}")
-    if form == "hf" and len(what) > 1:
-        faults.add("SOURCE: the format hf takes one data set")
+    if form == "hf" and len(what) > 2:
+        faults.add(f"SOURCE: hf takes one data set and at most its configuration, not {' '.join(what)}")
     faults.raise_if_any()
     called = out.resolve().name
     if form == "hf":
-        return Source(called, "hf", dataset=what[0])
+        return Source(called, "hf", dataset=what[0], config=what[1] if len(what) > 1 else None)
     return Source(called, form, tuple(Path(name) for name in what))  # type: ignore[arg-type]
 
 

@@ -114,7 +114,7 @@ def test_every_fault_of_a_command_is_named_at_once(
         (["in", "--format", "text", "--bpe", "9000"], "--bpe: the text has pairs for"),
         (["none", "--format", "text"], "none: no such file or folder"),
         (["none.toml"], "none.toml: cannot be read as a description of a corpus"),
-        (["a/b", "c/d", "--format", "hf"], "the format hf takes one data set"),
+        (["a/b", "en", "c/d", "--format", "hf"], "hf takes one data set and at most its configuration, not a/b en c/d"),
         (["in"], "--format: is missing; known: text, bytes"),
     ],
 )
