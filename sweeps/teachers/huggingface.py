@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 
 from fitting.errors import Faults, InputError
 from sweeps.checkpoints import CheckpointError
@@ -49,8 +48,8 @@ def load(path: Path, *, n_ctx: int, dtype: torch.dtype = torch.float32) -> Pretr
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             **arguments, dtype=dtype, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be loaded ({_first_line(error)})") from None
+    except Exception as error:  # readers of damaged files raise whatever their parsing ran into
+        raise CheckpointError(f"{path}: cannot be loaded ({_first_line(error)})") from error
     lacking = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
     if lacking:
         named = ", ".join(lacking[:4]) + (f" and {len(lacking) - 4} more" if len(lacking) > 4 else "")
@@ -171,9 +170,12 @@ def _folder_faults(folder: Path) -> list[str]:
             )
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        faults += [f"{folder / name}: missing, although {index.name} names it" for name in sorted(named)
-                   if not (folder / name).exists()]  # fmt: skip
+        try:
+            named = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return [*faults, f"{index}: does not say which file holds which weights ({error!r})"]
+        lost = [name for name in named if not (folder / name).exists()]
+        faults += [f"{folder / name}: missing, although {index.name} names it" for name in lost]
     elif not any(folder.glob("*.safetensors")):
         pickled = ", only pickles (.bin), which can run code; save it again with save_pretrained"
         faults.append(f"{folder}: has no weights (*.safetensors){pickled if any(folder.glob('*.bin')) else ''}")
@@ -187,8 +189,8 @@ def _config(path: Path, transformers: Any, arguments: dict[str, Any]) -> Any:
         config = transformers.AutoConfig.from_pretrained(
             **{key: value for key, value in arguments.items() if key != "use_safetensors"}
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: transformers does not know this model ({_first_line(error)})") from None
+    except Exception as error:  # as above
+        raise InputError(f"{path}: is no model that transformers knows ({_first_line(error)})") from error
     causal = {name for value in names.values() for name in ([value] if isinstance(value, str) else value)}
     saved = config.architectures or []
     if config.model_type not in names or (saved and causal.isdisjoint(saved)):

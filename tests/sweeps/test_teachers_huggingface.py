@@ -158,6 +158,15 @@ def test_padding_of_the_head_is_never_predicted(saved: Path, inputs: Tensor) -> 
 
 
 @needs_transformers
+def test_it_may_run_in_half_precision(saved: Path, inputs: Tensor) -> None:
+    found = [huggingface.load(saved, n_ctx=N_CTX, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    assert found[1].model.dtype == torch.bfloat16
+    wide, narrow = (teacher.distribution(inputs).log_probabilities(slice(None), 1.0) for teacher in found)
+    assert narrow.dtype == torch.float32
+    assert 0 < float((wide - narrow).abs().max()) < 0.3
+
+
+@needs_transformers
 def test_it_fills_a_cache(saved: Path, inputs: Tensor, tmp_path: Path) -> None:
     teacher = huggingface.load(saved, n_ctx=N_CTX)
     key = Key(huggingface.digest(saved), "c", "t", "student", 0, N_CTX, inputs.numel(), SIZE, 1.0, "top-k", 8)
@@ -214,7 +223,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "a broken configuration": (break_config, r"config\.json: is no JSON"),
     "an unknown model": (
         lambda folder: rewrite(folder / "config.json", model_type="perpetuum"),
-        "transformers does not know this model",
+        "is no model that transformers knows",
     ),
     "no language model": (
         lambda folder: rewrite(folder / "config.json", architectures=["LlamaForSequenceClassification"]),
@@ -229,6 +238,10 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "a missing part": (
         lambda folder: rewrite(folder / "model.safetensors.index.json", weight_map={"a": "model-2.safetensors"}),
         r"model-2\.safetensors: missing, although model\.safetensors\.index\.json names it",
+    ),
+    "a broken list of parts": (
+        lambda folder: rewrite(folder / "model.safetensors.index.json", weight_map=None),
+        r"model\.safetensors\.index\.json: does not say which file holds which weights",
     ),
 }
 
@@ -257,6 +270,15 @@ def test_what_is_neither_folder_nor_gguf_is_refused(tmp_path: Path, name: str) -
     (tmp_path / "file.txt").write_text("")
     with pytest.raises(InputError, match="neither the folder of a Hugging Face model nor a GGUF file"):
         huggingface.load(tmp_path / name, n_ctx=N_CTX)
+
+
+@needs_transformers
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"no model at all" * 10, b"GGUF\x03\0\0\0" + b"\xff" * 64])
+def test_a_gguf_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    pytest.importorskip("gguf", reason="gguf is not installed (extra: transformers)")
+    (tmp_path / "a.gguf").write_bytes(content)
+    with pytest.raises((InputError, CheckpointError), match=r"a\.gguf"):
+        huggingface.load(tmp_path / "a.gguf", n_ctx=N_CTX)
 
 
 def test_a_missing_library_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
