@@ -34,6 +34,9 @@ TOKENS, KEPT, DRAWN = 1024, 64, 12
 STUDENT = Shape(n_layers=4, d_model=256, d_ffn=688, n_heads=4, n_kv_heads=4, n_vocab=4096, n_ctx=256)
 WINDOWS = 8
 
+SAME = {"supervised": "plain cross-entropy", "full": "plain cross-entropy + KL"}
+"""Ours and plain autograd's with the same gradients."""
+
 Work = Callable[[], object]
 
 
@@ -131,13 +134,13 @@ def heads(vocabulary: int, width: int, rounds: int, chunk: int | None, rss: bool
     head = Head(vocabulary, width, chunk)
     works = {name: work for name, work in head.works().items() if rounds or not name.startswith("plain")}
     copy, gradient = TOKENS * vocabulary * 4, vocabulary * width * 4
-    print(
-        f"\nLoss head, {TOKENS} tokens, V = {vocabulary}, d = {width}; the head's gradient: {gradient / copy:.2f}"
-    )
+    print(f"\nLoss head, {TOKENS} tokens, V = {vocabulary}, d = {width}; the head's gradient: {gradient / copy:.2f}")
     print(f"{'':26}{'ms':>8}{'x plain + KL':>14}{'copies':>8}{'less gradient':>15}" + ("  resident" if rss else ""))
-    memory = {}
+    memory, gradients = {}, {}
     for name, work in works.items():
         memory[name] = peak(work) / copy
+        if name in SAME.values() or name in SAME:
+            gradients[name] = head.hidden.grad, head.head.grad
         head.forget()
     taken = turns(works, rounds if vocabulary < 1e5 else max(2, rounds // 2), head.forget) if rounds else {}
     for name in works:
@@ -149,6 +152,15 @@ def heads(vocabulary: int, width: int, rounds: int, chunk: int | None, rss: bool
         if rss:
             line += f"{resident(name, vocabulary, width) / copy:10.2f}"
         print(line, flush=True)
+    for name, plain in SAME.items() if rounds else ():
+        apart = [distance(a, b) for a, b in zip(gradients[name], gradients[plain], strict=True)]
+        print(
+            f"gradients of {name} and {plain}: apart by {apart[0]:.1e} (hidden), {apart[1]:.1e} (head) of the largest"
+        )
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().max() / b.abs().max())
 
 
 def steps(rounds: int) -> None:
@@ -197,6 +209,8 @@ def steps(rounds: int) -> None:
             works[name + ", lambda 0.5"], expected[name + ", lambda 0.5"] = step(online(model), 0.5), expected[name]
     works[f"top-{KEPT}"], expected[f"top-{KEPT}"] = step(lambda: kept, 1.0), 1.0
     works[f"sampled-{DRAWN}"], expected[f"sampled-{DRAWN}"] = step(lambda: drawn, 1.0), 1.0
+    for work in works.values():
+        work()
     taken = turns(works, 2 * rounds)
     size = f"{WINDOWS * STUDENT.n_ctx} tokens, V = {STUDENT.n_vocab}, d = {STUDENT.d_model}"
     print(f"\nSteps, {size}, AdamW; ratios to supervised")
@@ -214,14 +228,13 @@ def teacher_of(times: float) -> Shape:
 
 
 def turns(works: dict[str, Work], rounds: int, after: Work = lambda: None) -> dict[str, list[float]]:
-    """Seconds of every work in every round, after one round that does not count."""
+    """Seconds of every work in every round; each has been done once before."""
     taken: dict[str, list[float]] = {name: [] for name in works}
-    for round_ in range(rounds + 1):
+    for _ in range(rounds):
         for name, work in works.items():
             start = time.process_time()
             work()
-            if round_:
-                taken[name].append(time.process_time() - start)
+            taken[name].append(time.process_time() - start)
             after()
     return taken
 
