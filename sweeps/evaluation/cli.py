@@ -1,6 +1,7 @@
 """`distillaw evaluate`: what a model that exists is worth as a teacher."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,7 +99,10 @@ def _judge(
                 windows=found.windows,
                 tell=display.tell,
             )
-            judged.append((model, result))
+            if math.isfinite(result.loss):
+                judged.append((model, result))
+            else:
+                failed.append(DistillawError(f"{found.path}: its loss is not finite: its weights are damaged"))
             del teacher  # or it would lie in memory beside the next
     notes = render.doubts(judged, corpus)
     written = bool(judged) and out is not None

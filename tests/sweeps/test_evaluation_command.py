@@ -229,6 +229,19 @@ def test_damaged_weights_do_not_stop_the_others(distillaw, cell, tmp_path, corpu
     assert (alone.code, alone.out) == (3, "")
 
 
+def test_weights_that_are_no_numbers(distillaw, cell):
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    weights = cell / "model.safetensors"
+    with safe_open(weights, framework="pt") as file:
+        header = file.metadata()
+    save_file({name: torch.full_like(value, torch.nan) for name, value in load_file(weights).items()}, weights, header)
+    answer = distillaw("evaluate", cell, "--json")
+    assert (answer.code, answer.out) == (3, "")
+    assert f"{weights}: its loss is not finite" in answer.err
+
+
 def test_a_disk_that_fills_up_costs_no_numbers(distillaw, cell, tmp_path, monkeypatch):
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
