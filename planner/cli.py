@@ -19,7 +19,20 @@ import planner
 from fitting.errors import DistillawError, InputError
 
 GROUP = "distillaw.commands"
-_ORDER = ("plan", "crossover", "fit", "check", "compare-laws", "predict", "laws", "corpus", "sweep", "figures", "tables")
+_ORDER = (
+    "plan",
+    "crossover",
+    "fit",
+    "check",
+    "compare-laws",
+    "predict",
+    "laws",
+    "corpus",
+    "sweep",
+    "evaluate",
+    "figures",
+    "tables",
+)
 
 
 class Rooms(TyperGroup):

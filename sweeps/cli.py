@@ -41,6 +41,9 @@ def run(
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where a step of the costliest cell goes; train nothing.")
     ] = False,
+    repeat: Annotated[
+        bool, typer.Option("--repeat", help="Let runs go through the text more than once; their records say so.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print cells, FLOPs and a time; train nothing.")] = False,
     checkpoint_every: Annotated[
         float, typer.Option("--checkpoint-every", metavar="SECONDS", min=0.0, help="What a kill may cost a cell.")
@@ -62,7 +65,7 @@ def run(
     """
     from sweeps import corpora, grid_file
 
-    asked = grid_file.load(grid)
+    asked = grid_file.load(grid, repeat=repeat)
     corpus = corpora.load(asked.corpus).describe()
     if dry_run:
         _dry_run(asked, corpus, out, workers, as_json)
@@ -137,6 +140,7 @@ def collect(
       distillaw sweep collect runs/demo --out runs.parquet --json
     """
     from sweeps import grid as grids
+    from sweeps import render
 
     found = grids.open_grid(folder)
     table = found.table()
@@ -155,6 +159,9 @@ def collect(
     )
     if diverged:
         typer.echo(f"warning: {diverged} of them diverged; fits leave them out", err=True)
+    again = render.repeats(found.spec, found.corpus)
+    if again:
+        typer.echo(f"warning: {again}", err=True)
     if missing:
         typer.echo(f"warning: {missing} of {cells} cells are not finished and not in the table", err=True)
     typer.echo(f"Next: distillaw fit {out} --form distillation --out law.json")

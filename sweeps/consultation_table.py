@@ -25,7 +25,7 @@ def read_consultation(table: Table, default: Consultation) -> Consultation:
     if asked.signal == "online" and asked.kept is not None:
         add(f'{keep}: the signal "online" keeps everything; remove it, or choose "top-k" or "sampled"')
     if asked.signal != "online" and asked.kept is None:
-        add(f'{keep}: is missing; say how many tokens the signal "{asked.signal}" keeps, such as 64 or 12')
+        add(f'{keep}: is missing; say how many tokens the signal "{asked.signal}" keeps, such as 64 or 50')
     if asked.signal != "online" and asked.direction == "reverse":
         add(f'{table.place("direction")}: "reverse" needs every token of the teacher; use signal = "online"')
     if asked.fraction == 0:

@@ -23,6 +23,8 @@ from fitting import flops
 from fitting.errors import Faults, InputError
 from fitting.records import RunRecord, RunTable
 from sweeps import files, journal
+from sweeps.corpora.batches import windows_of
+from sweeps.evaluation.naming import tokenizer_name
 from sweeps.given import GivenTeacher
 from sweeps.spec import GridSpec, RunSpec, by_id
 
@@ -178,10 +180,11 @@ class Grid:
             "precision": recipe.precision,
             **_consultation(cell),
             "half": cell.half,
-            "epochs": cell.tokens / self.corpus["tokens"][cell.half],
+            "epochs": epochs(cell, self.corpus),
             "validation_tokens": recipe.validation_tokens,
             "corpus": self.corpus["name"],
             "corpus_sha256": self.corpus["sha256"],
+            "tokenizer": tokenizer_name(self.corpus["n_vocab"], self.corpus["tokenizer_sha256"]),
             "digest": cell.digest(),
         }
 
@@ -222,8 +225,11 @@ def check(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> None:
         if before.corpus["sha256"] != corpus["sha256"]:
             faults.add(
                 f"--out: {folder} was made from another text ({before.corpus['name']} {before.corpus['sha256'][:12]}, "
-                f"now {corpus['name']} {corpus['sha256'][:12]}); use the Python it was made with, or another folder"
+                f"now {corpus['name']} {corpus['sha256'][:12]}); use {_THE_SAME_TEXT.get(corpus['name'], 'that one')}, "
+                "or another folder"
             )
+        elif before.corpus["tokenizer_sha256"] != corpus["tokenizer_sha256"]:
+            faults.add(f"--out: {folder} was made with another tokenizer; use that one, or another folder")
         for name, cell in by_id(spec.cells).items():
             stored = CellFolder(folder / "cells" / name).spec
             if stored.exists() and (differ := _difference(files.read_json(stored), cell.to_dict())):
@@ -251,6 +257,11 @@ def open_grid(folder: Path) -> Grid:
     return Grid(folder, GridSpec(data["name"], data["source"], tuple(cells), data["given"]), data["corpus"])
 
 
+def epochs(cell: RunSpec, corpus: Mapping[str, Any]) -> float:
+    """How often a run goes through its half of the text; above 1 it repeats tokens."""
+    return cell.tokens / (windows_of(corpus["tokens"][cell.half], cell.shape.n_ctx) * cell.shape.n_ctx)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a grid's folder for oneself. Raises `InputError` when another run has it; a kill releases it."""
@@ -272,6 +283,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 _LOCK = ".lock"
+
+_THE_SAME_TEXT = {"stdlib": "the Python it was made with"}
 
 MEASURED = ("kl_to_teacher", "ece", "ece_to_teacher")
 """What the record of a cell may hold beside its loss."""

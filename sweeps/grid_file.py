@@ -248,7 +248,11 @@ class _GridReader:
         place, batch = table.place("tokens"), recipe.batch_tokens
         capacity = corpus.capacity(half, n_ctx) if corpus else tokens
         if corpus and tokens > capacity and not (self.repeat and capacity):
-            again = ", or write repeat = true in [corpus] to train on it more than once" if capacity else ""
+            again = (
+                ", or write repeat = true in [corpus] (or give --repeat) to train on it more than once"
+                if capacity
+                else ""
+            )
             self.faults.add(
                 f"{place}: corpus too small: {tokens} tokens asked of the {half} half of {corpus.name!r}, which has "
                 f"{capacity} in windows of {n_ctx}; ask for fewer{again}"

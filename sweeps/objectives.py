@@ -87,7 +87,7 @@ def objective(
     said, asked = _positions(teacher), targets.numel()
     if lam and said not in (None, asked):
         raise ValueError(f"the teacher speaks of {said} positions, the student of {asked}")
-    weights = _Weights(lam, tau, z_loss, direction, _chunk(chunk, student_head))
+    weights = _Weights(lam, tau, z_loss, direction, chunk_of(chunk, student_head))
     total, cross_entropy, distillation, z, kl = _ChunkedObjective.apply(  # type: ignore[no-untyped-call]
         student_hidden.flatten(0, -2), student_head, targets.flatten(), teacher if lam else None, weights
     )
@@ -101,7 +101,7 @@ def cross_entropy_sum(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int 
     total = torch.zeros((), dtype=torch.float64, device=hidden.device)
     dtype = product_dtype(hidden)
     flat, narrow_head, target = hidden.flatten(0, -2).to(dtype), head.to(dtype), targets.flatten()
-    for part in _slices(0, len(target), _chunk(chunk, head)):
+    for part in _slices(0, len(target), chunk_of(chunk, head)):
         z = raised(F.linear(flat[part], narrow_head))
         at_target = z.gather(-1, target[part, None])
         total += (divergences.data(z, Slope(1, 0)) - at_target).sum()
@@ -117,7 +117,7 @@ def _positions(teacher: object) -> int | None:
     return len(teacher.tokens) if isinstance(teacher, TopK | Sampled) else None
 
 
-def _chunk(chunk: int | None, head: Tensor) -> int:
+def chunk_of(chunk: int | None, head: Tensor) -> int:
     return chunk or max(CHUNK_ROWS, CHUNK_ELEMENTS.get(head.device.type, 2**25) // head.shape[0])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fitting import flops, terminal, units
 from sweeps import files
 from sweeps.estimate import Estimate
-from sweeps.grid import Grid, State
+from sweeps.grid import Grid, State, epochs
 from sweeps.spec import GridSpec, RunSpec
 
 if TYPE_CHECKING:
@@ -55,6 +55,17 @@ def summary(grid: Grid) -> None:
         table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", state)
     terminal.show_table(out, table)
     out.print("Loss: held-out cross-entropy in nats per token. N: non-embedding parameters.")
+    again = repeats(grid.spec, grid.corpus)
+    if again:
+        out.print(again)
+
+
+def repeats(grid: GridSpec, corpus: Mapping[str, Any]) -> str:
+    """Which runs go through their text more than once, in words; nothing where none does."""
+    times = [found for cell in grid.cells if (found := epochs(cell, corpus)) > 1]
+    if not times:
+        return ""
+    return f"{len(times)} of {len(grid.cells)} cells repeat their text, up to {max(times):.1f} times (column epochs)."
 
 
 def profile(found: "Profile") -> None:

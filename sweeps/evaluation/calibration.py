@@ -1,6 +1,6 @@
 """Whether a model means what it says: expected calibration errors, added up chunk by chunk.
 
-Both are sums over M = 21 uniform bins of (0, 1] ("Distillation Scaling Laws", arXiv 2502.08606, Appendix E.8):
+Both are sums over M = 21 uniform bins of (0, 1] ("Distillation Scaling Laws", arXiv 2502.08606):
 
     ECE (Eq 38)       Σ_m |B_m|/n · | accuracy(B_m) - confidence(B_m) |
     ECE_Dist (Eq 39)  Σ_m |B_m|/n · | confidence(B_m; one model) - confidence(B_m; the other) |

@@ -206,7 +206,7 @@ def _held_out(
 
 def _parts(targets: Tensor, n_vocab: int) -> Iterator[slice]:
     """Chunks of positions of which the logits may be alive together, those of `objectives`."""
-    size = objectives._chunk(None, torch.empty(n_vocab, 0, device=targets.device))
+    size = objectives.chunk_of(None, torch.empty(n_vocab, 0, device=targets.device))
     for start in range(0, targets.numel(), size):
         yield slice(start, start + size)
 

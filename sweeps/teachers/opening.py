@@ -42,7 +42,7 @@ def open_teachers(spec: RunSpec, paths: "Paths", corpus: corpora.Corpus) -> list
 
 def open_given(teacher: GivenTeacher, path: Path, corpus: corpora.Corpus, n_ctx: int) -> Teacher:
     """A teacher that existed before the grid. Raises `InputError` where it is not the model that was evaluated."""
-    found = load(find(path), corpus, n_ctx).teacher
+    _, found = load(find(path), corpus, n_ctx)
     if found.digest != teacher.weights:
         raise InputError(
             f"{path}: is another model ({found.digest[:12]}) than the one evaluated as {teacher.id} "

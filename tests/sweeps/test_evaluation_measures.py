@@ -68,7 +68,7 @@ def eq_38(log_p: torch.Tensor, targets: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("chunk", [4096, 50])
 def test_the_loss_is_that_of_the_run_to_the_last_bit(corpus, monkeypatch, chunk):
-    monkeypatch.setattr(objectives, "_chunk", lambda *_: chunk)
+    monkeypatch.setattr(objectives, "chunk_of", lambda *_: chunk)
     made = model(0)
     found = evaluate(Trained(made), corpus, n_ctx=32, tokens=RECIPE.validation_tokens)
     assert found.loss == validation_loss(made, SUPERVISED, corpus)
@@ -90,7 +90,7 @@ def test_against_the_plain_formulas(corpus):
 def test_chunks_and_groups_change_nothing_but_the_last_bits(corpus, monkeypatch):
     teacher = Trained(model(0, scale=3.0))
     whole = evaluate(teacher, corpus, n_ctx=32, tokens=640)
-    monkeypatch.setattr(objectives, "_chunk", lambda *_: 7)
+    monkeypatch.setattr(objectives, "chunk_of", lambda *_: 7)
     shares: list[float] = []
     pieces = evaluate(teacher, corpus, n_ctx=32, tokens=640, windows=3, tell=shares.append)
     assert pieces.loss == pytest.approx(whole.loss, rel=1e-6)
@@ -129,7 +129,7 @@ def expected(student: torch.Tensor, teacher: torch.Tensor) -> dict[str, float]:
 @pytest.mark.parametrize("pool", ["average", "draw"])
 @pytest.mark.parametrize("chunk", [4096, 50])
 def test_two_teachers_are_a_mixture_or_two(corpus, monkeypatch, pool, chunk):
-    monkeypatch.setattr(objectives, "_chunk", lambda *_: chunk)
+    monkeypatch.setattr(objectives, "chunk_of", lambda *_: chunk)
     student, *teachers = [model(seed, scale) for seed, scale in ((0, 2.0), (1, 3.0), (2, 1.0))]
     log_p, targets = plain(student, corpus)
     log_q = [plain(teacher, corpus)[0] for teacher in teachers]
