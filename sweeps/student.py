@@ -16,6 +16,7 @@ from sweeps.evaluation.measures import measured
 from sweeps.feeding import validation_loss
 from sweeps.journal import Entry, Journal
 from sweeps.models import Transformer
+from sweeps.ranks import Rank
 from sweeps.spec import RunSpec
 from sweeps.targets import Target
 from sweeps.teachers.pool import Pool
@@ -64,7 +65,10 @@ class Paths:
 
 
 class Student:
-    """One cell between two updates. `result` is there once it is over."""
+    """One cell between two updates. `result` is there once it is over.
+
+    On several devices each process has one, of the same weights at every step; process 0 alone writes.
+    """
 
     journal: Journal | None = None
     result: Result | None = None
@@ -76,8 +80,10 @@ class Student:
         corpus: corpora.Corpus,
         teachers: Sequence[Teacher] = (),
         members: Sequence[Source] = (),
+        rank: Rank | None = None,
     ) -> None:
         self.spec, self.paths, self.corpus, self.teachers = spec, paths, corpus, tuple(teachers)
+        self._rank = rank or Rank()
         recipe = spec.recipe
         way = recipe.parametrisation, recipe.reference_width
         self.model = Transformer(spec.shape, parametrisation.output_scale(spec.shape, *way))
@@ -98,7 +104,8 @@ class Student:
         self.sums = torch.zeros(5, dtype=torch.float64)  # updates, cross-entropy, objective, consultations, KL
         progress = checkpoints.load_state(paths.state, spec, self.model, self.optimizer)
         if progress is not None:
-            self.start, self.sums = progress.step, progress.sums
+            self.start = progress.step
+            self.sums = progress.sums.view(self._rank.world, -1)[self._rank.place].clone()
         self.val_loss = math.nan
         self._every = -(-spec.steps // ENTRIES)
 
@@ -162,19 +169,18 @@ class Student:
         """Whether a journal entry is due once `step` updates are made."""
         return step % self._every == 0 or step == self.spec.steps
 
-    def log(self, step: int, sums: Tensor, work: float, peak: float) -> None:
+    def log(self, step: int, work: float, peak: float) -> None:
         """Append to the journal, with a validation where one is due, and end a run whose loss is not finite.
 
-        `sums` are those since the last entry, over all processes; `work` is the FLOPs that this process has done in
-        all, of `peak` FLOP/s at best.
+        `work` is the FLOPs that all processes have done so far, of `peak` FLOP/s at best.
         """
         spec, batch_tokens = self.spec, self.spec.recipe.batch_tokens
         now = time.monotonic()
-        updates, cross_entropy, objective, asked, kl = sums.tolist()
+        updates, cross_entropy, objective, asked, kl = self._rank.total(self.sums).tolist()
         finite = math.isfinite(cross_entropy) and math.isfinite(objective)
         validate = finite and (step == spec.steps or self._validates_after(step))
         if validate:
-            self.val_loss = validation_loss(self.model, spec, self.corpus, sums.device)
+            self.val_loss = validation_loss(self.model, spec, self.corpus, self.sums.device, self._rank)
         finite = finite and (not validate or math.isfinite(self.val_loss))
         seconds = max(now - self._entry_at, 1e-9)
         if self.journal is not None:
@@ -199,23 +205,28 @@ class Student:
         self.sums.zero_()
         self._entry_at, self._entry_step, self._entry_work = time.monotonic(), step, work
 
-    def save(self, step: int) -> None:
-        """Write the state after `step` updates."""
-        checkpoints.save_state(
-            self.paths.state, self.spec, self.model, self.optimizer, checkpoints.Progress(step, self.sums)
-        )
+    def save(self, step: int) -> bool:
+        """Write the state after `step` updates, unless the run has diverged: whether it has not."""
+        sums = self._rank.joined(self.sums)
+        if not bool(sums.isfinite().all()):
+            return False
+        self._write(self.paths.state, self.spec, checkpoints.Progress(step, sums))
+        return True
 
     def branch(self, step: int) -> None:
         """Leave a state to the shorter runs whose trunk ends here."""
         for branch in self.paths.branches:
             if branch.spec.branches_at == step and not branch.state.exists():
-                at = checkpoints.Progress(step, torch.zeros_like(self.sums))
-                checkpoints.save_state(branch.state, branch.spec, self.model, self.optimizer, at)
+                none = torch.zeros_like(self.sums).repeat(self._rank.world)
+                self._write(branch.state, branch.spec, checkpoints.Progress(step, none))
 
     def finish(self) -> None:
         """Judge a run that has taken its last update, and save the model of one that learned anything."""
         if not self.val_loss < math.log(self.spec.shape.n_vocab):
             self.result = Result("diverged", math.nan)
+            return
+        if not self._rank.writes:  # the others need no more than to know that it is over
+            self.result = Result("finished", self.val_loss)
             return
         found = measured(self.model, self.spec, self.corpus, self.teachers, self.sums.device)
         self.result = Result("finished", self.val_loss, found)
@@ -223,10 +234,16 @@ class Student:
     def close(self) -> None:
         """Leave on the disk what a run that is over leaves."""
         assert self.result is not None
+        if not self._rank.writes:
+            return
         if self.result.status == "finished":
             checkpoints.save_model(self.paths.model, self.spec, self.model, self.result.loss, self.corpus.describe())
         else:
             self.paths.state.unlink(missing_ok=True)
+
+    def _write(self, path: Path, spec: RunSpec, at: checkpoints.Progress) -> None:
+        if self._rank.writes:
+            checkpoints.save_state(path, spec, self.model, self.optimizer, at)
 
     def _validates_after(self, step: int) -> bool:
         """Whether one of the evenly spaced validations falls between the entry before and this one."""

@@ -2,7 +2,10 @@
 
 Everything a step depends on is a function of (specification, step) or part of the state, so that a run that was
 interrupted and resumed ends with the same bits as one that was not, on a CPU with the same number of threads. Students
-that are trained together read the same batches and one teacher forward a step; each ends as it would alone.
+that are trained together read the same batches and one teacher forward a step; each ends as it would alone. A cell
+on several devices is the same run in as many processes, each with its share of every batch's windows; on two of a
+CPU the same holds of its bits. With more, DDP adds up gradients in an order that changes after the first update of a
+call, and a resumed run may differ in the last bits.
 """
 
 import logging
@@ -16,11 +19,12 @@ from torch.utils.data import DataLoader
 
 from fitting import flops
 from fitting.errors import DistillawError
-from sweeps import corpora
+from sweeps import corpora, launching
 from sweeps.feeding import Batches
 from sweeps.journal import Journal
 from sweeps.machine import compile_in_place
 from sweeps.peaks import peak
+from sweeps.ranks import Rank
 from sweeps.spec import RunSpec
 from sweeps.student import Paths, Result, Student
 from sweeps.teachers.opening import open_sources, open_teachers
@@ -65,13 +69,57 @@ def train_together(
     A run is "diverged" when its loss is no longer finite, or when it ends no better than a uniform guess (ln V); it
     then leaves no model, and the others go on. `done` is told of each as it ends. `stop` is asked after every update;
     when it says so, the states are saved and `Interrupted` raised. States are saved every `checkpoint_seconds`.
+
+    Cells on several devices are trained one after the other, each in processes of its own: `stop` is then asked from
+    time to time, and a process that dies is a `launching.RankError`.
     """
-    teachers = open_teachers(*cells[0])
+    if cells[0][0].recipe.devices == 1:
+        _train(cells, corpus, Rank(), checkpoint_seconds, stop, done)
+        return
+    for spec, paths in cells:
+        launching.launch(
+            spec.recipe.devices,
+            _train_in_rank,
+            (spec, paths, corpus.source, checkpoint_seconds),
+            stop=stop,
+            hear=lambda result, spec=spec: done(spec, result),
+        )
+
+
+def _train_in_rank(
+    place: int,
+    world: int,
+    say: Callable[[Result], None],
+    stop: Callable[[], bool],
+    spec: RunSpec,
+    paths: Paths,
+    source: str,
+    checkpoint_seconds: float,
+) -> None:
+    """One process's part of a cell; process 0 says how it ended."""
+    rank = Rank(place, world)
+
+    def done(_: RunSpec, result: Result) -> None:
+        if rank.writes:
+            say(result)
+
+    _train([(spec, paths)], corpora.load(source), rank, checkpoint_seconds, stop, done)
+
+
+def _train(
+    cells: Sequence[tuple[RunSpec, Paths]],
+    corpus: corpora.Corpus,
+    rank: Rank,
+    checkpoint_seconds: float,
+    stop: Callable[[], bool],
+    done: Callable[[RunSpec, Result], None],
+) -> None:
+    teachers = open_teachers(*cells[0], corpus)
     members = [Shared(source) for source in open_sources(cells, corpus, teachers)]
-    students = [Student(spec, where, corpus, teachers, members) for spec, where in cells]
-    run = Run(students, members, corpus, checkpoint_seconds, stop, done)
+    students = [Student(spec, where, corpus, teachers, members, rank) for spec, where in cells]
+    run = Run(students, members, corpus, checkpoint_seconds, stop, done, rank)
     try:
-        for student in students:
+        for student in students if rank.writes else ():
             student.journal = Journal(student.paths.journal)
         run.fit()
     finally:
@@ -92,12 +140,14 @@ class Run(LightningModule):
         checkpoint_seconds: float,
         stop: Callable[[], bool],
         done: Callable[[RunSpec, Result], None],
+        rank: Rank | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # several students have several optimizers
         self.models = nn.ModuleList(student.model for student in students)
         self._students, self._members = tuple(students), tuple(members)
         self._corpus, self._checkpoint_seconds, self._stop, self._done = corpus, checkpoint_seconds, stop, done
+        self._rank = rank or Rank()
         self._step = min(student.start for student in students)
         self._own_work = 0.0
         if students[0].spec.recipe.compiled:
@@ -107,19 +157,20 @@ class Run(LightningModule):
     def fit(self) -> None:
         """Run the updates that are left."""
         longest = max((student.spec for student in self._students), key=lambda spec: spec.steps)
-        loader = DataLoader(Batches(longest, self._corpus, self._step), batch_size=None)
+        loader = DataLoader(Batches(longest, self._corpus, self._step, self._rank), batch_size=None)
         with warnings.catch_warnings():
             for message, category in _HARMLESS:
                 warnings.filterwarnings("ignore", message=message, category=category)
-            _trainer(longest).fit(self, train_dataloaders=loader)
+            _trainer(longest, self._rank).fit(self, train_dataloaders=loader)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [student.optimizer for student in self._students]
 
     def on_fit_start(self) -> None:
+        self._rank.meet()
         for student in self._students:
             student.begin(self.device)
-        self._peak = peak(self.device, self._students[0].spec.recipe.precision)
+        self._peak = peak(self.device, self._students[0].spec.recipe.precision) * self._rank.world
         self._saved_at = time.monotonic()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -129,19 +180,19 @@ class Run(LightningModule):
             if not student.takes(step):
                 continue
             loss = student.loss(inputs, targets, student.target(step, inputs))
-            self.manual_backward(loss.objective)
+            self.manual_backward(loss.objective)  # on several devices the mean of their gradients, of equal shares
             student.update(step, loss)
-            self._own_work += flops.training(student.spec.shape, inputs.numel())
+            self._own_work += flops.training(student.spec.shape, student.spec.recipe.batch_tokens)
         self._step += 1
         self._after(self._step)
 
     @property
     def _work(self) -> float:
-        """FLOPs that this process has done: its students' training, and each teacher's forward passes once."""
+        """FLOPs done in this call, on all devices: the students' training, and each teacher's forward passes once."""
         spec = self._students[0].spec
         if spec.consultation is None or spec.consultation.signal != "online":
             return self._own_work
-        prices = [flops.forward(teacher.shape).total * spec.recipe.batch_tokens for teacher in spec.teachers]
+        prices = [teacher.forward_flops * spec.recipe.batch_tokens for teacher in spec.teachers]
         return self._own_work + sum(m.asked * price for m, price in zip(self._members, prices, strict=True))
 
     def _after(self, step: int) -> None:
@@ -149,7 +200,7 @@ class Run(LightningModule):
         moving = [student for student in self._students if student.takes(step - 1)]
         for student in moving:
             if student.logs_after(step):
-                student.log(step, student.sums, self._work, self._peak)
+                student.log(step, self._work, self._peak)
             if step == student.spec.steps and student.result is None:
                 student.finish()
             if student.result is not None:
@@ -160,10 +211,12 @@ class Run(LightningModule):
         if not left:
             self.trainer.should_stop = True
             return
-        stop = self._stop()
-        if stop or time.monotonic() - self._saved_at >= self._checkpoint_seconds:
+        due = time.monotonic() - self._saved_at >= self._checkpoint_seconds
+        decision = self._rank.agreed(_STOP if self._stop() else _SAVE if due else _GO_ON)
+        if decision != _GO_ON:
             self._save(step)
-        if stop:
+        if decision == _STOP:
+            self._rank.agreed(_STOP)  # the first to raise ends the others: not before process 0 has written
             names = ", ".join(student.spec.id for student in left)
             raise Interrupted(f"{names}: stopped after {step} of {left[0].spec.steps} steps")
 
@@ -176,20 +229,26 @@ class Run(LightningModule):
         for student in self._students:
             if student.result is not None or student.start > step:
                 continue
-            if bool(student.sums.isfinite().all()):
-                student.save(step)
+            if student.save(step):
                 continue
-            student.log(step, student.sums, self._work, self._peak)  # which ends it
+            student.log(step, self._work, self._peak)  # which ends it
             self._end(student)
         self._saved_at = time.monotonic()
 
 
-def _trainer(spec: RunSpec) -> Trainer:
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # its banners say nothing about a run
+_GO_ON, _SAVE, _STOP = range(3)
+"""What process 0 decides after an update."""
+
+
+def _trainer(spec: RunSpec, rank: Rank) -> Trainer:
+    for part in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(part).setLevel(logging.ERROR)  # its banners say nothing about a run
     cuda = torch.cuda.is_available()
     return Trainer(
         accelerator="gpu" if cuda else "cpu",  # "auto" would take Apple's, which has no float64 for the sums
-        devices=1,
+        devices=rank.world,
+        strategy="ddp" if rank.world > 1 else "auto",
+        use_distributed_sampler=False,  # `Batches` shares out the windows
         precision="bf16-mixed" if spec.recipe.precision == "bf16" else "32-true",
         max_epochs=1,
         logger=False,
@@ -197,7 +256,8 @@ def _trainer(spec: RunSpec) -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         deterministic="warn" if cuda else True,
-        # not Slurm's, even there: who runs the cells requeues them, Lightning must not
+        # not Slurm's, even there: who runs the cells requeues them, Lightning must not. Where `launching` has set
+        # LOCAL_RANK it takes the process for one of several, and the device of that number
         plugins=[LightningEnvironment()],
     )
 
