@@ -3,9 +3,8 @@
 import time
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
 from fitting import terminal, units
+from sweeps.bar import bar
 from sweeps.executors import Event
 from sweeps.grid import Grid
 
@@ -23,16 +22,7 @@ class Display:
         self._at_start = self._done()
         self._line_at = time.monotonic()
         self._moving: tuple[float, float] | None = None
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            refresh_per_second=4,
-        )
+        self._bar = bar(self._console, transient=False)
         self._task = self._bar.add_task(self._cells(), total=self._total, left="")
         self._bar.update(self._task, completed=self._at_start)
 

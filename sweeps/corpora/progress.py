@@ -3,9 +3,8 @@
 import time
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
 from fitting import terminal, units
+from sweeps.bar import bar
 from sweeps.corpora.readers import Position
 
 _LINE_SECONDS = 20.0
@@ -19,17 +18,7 @@ class Display:
     def __init__(self, name: str) -> None:
         self._name = name
         self._console = terminal.console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            refresh_per_second=4,
-            transient=True,
-        )
+        self._bar = bar(self._console, transient=True)
         self._task = self._bar.add_task(name, total=None, left="")
 
     def __enter__(self) -> Self:
