@@ -26,6 +26,7 @@ _GRACE_SECONDS = 2.0
 """From the first failure to the end of the others: who breaks down because of another may be heard first."""
 
 _EXIT_SECONDS = 20.0
+_STOP = "stop"
 _HOST = "127.0.0.1"
 
 
@@ -55,10 +56,9 @@ def launch(
     ours, else `RankError`, which also says who was killed.
     """
     import torch
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public, and not in __all__
 
     context = _context(target.__module__)
-    stopping = context.Event()
     # held here, at a port that is free for certain: a process that looks for one first may lose it to another
     store = TCPStore(_HOST, 0, is_master=True, wait_for_workers=False)
     threads = max(1, torch.get_num_threads() // world)
@@ -68,17 +68,15 @@ def launch(
     ended = False
     try:
         for place in range(world):
-            receiving, sending = context.Pipe(duplex=False)
-            pipes.append(receiving)
+            ours, theirs = context.Pipe()
+            pipes.append(ours)
             setting = _environment(place, world, store.port, threads)
-            process = context.Process(
-                target=_begin, args=(place, world, setting, threads, stopping, sending, work), daemon=True
-            )
+            process = context.Process(target=_begin, args=(place, world, setting, threads, theirs, work), daemon=True)
             with _signals_held():  # of the server too, where it is this that starts it
                 process.start()
             processes.append(process)
-            sending.close()  # so that the end of the process is the end of the pipe
-        _watch(processes, pipes, stopping, stop, hear)
+            theirs.close()  # so that the end of the process is the end of the pipe
+        _watch(processes, pipes, stop, hear)
         ended = True
     finally:
         for process in processes:
@@ -88,6 +86,7 @@ def launch(
             process.join()
         for pipe in pipes:
             pipe.close()
+        del store  # and its port; an error on its way up would hold it
 
 
 def _context(module: str) -> Any:
@@ -112,6 +111,9 @@ def _signals_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # which would let them through again when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -120,20 +122,19 @@ def _signals_held() -> Iterator[None]:
 
 
 def _watch(
-    processes: list[Any],
-    pipes: list[Connection],
-    stopping: Any,
-    stop: Callable[[], bool],
-    hear: Callable[[Any], None],
+    processes: list[Any], pipes: list[Connection], stop: Callable[[], bool], hear: Callable[[Any], None]
 ) -> None:
     """Listen until every process has ended, or one has failed."""
     at_work = dict(zip(pipes, processes, strict=True))
     errors: list[DistillawError] = []
     deaths: list[DistillawError] = []
-    deadline = float("inf")
+    deadline, told = float("inf"), False
     while at_work and time.monotonic() < deadline:
-        if not stopping.is_set() and stop():
-            stopping.set()
+        if not told and stop():
+            told = True
+            for pipe in at_work:
+                with contextlib.suppress(OSError):  # of a process that is gone, which shows when it is listened to
+                    pipe.send(_STOP)
         ready = wait(list(at_work), _POLL_SECONDS)
         for pipe in [pipe for pipe in at_work if pipe in ready]:
             try:
@@ -183,9 +184,7 @@ def _environment(place: int, world: int, port: int, threads: int) -> dict[str, s
 # What follows runs in the processes.
 
 
-def _begin(
-    place: int, world: int, setting: dict[str, str], threads: int, stopping: Any, pipe: Connection, work: bytes
-) -> None:
+def _begin(place: int, world: int, setting: dict[str, str], threads: int, pipe: Connection, work: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(setting)  # read when torch is imported
     last = _Ended()
@@ -194,7 +193,7 @@ def _begin(
         import torch
 
         torch.set_num_threads(threads)
-        target(place, world, pipe.send, stopping.is_set, *args)
+        target(place, world, pipe.send, pipe.poll, *args)  # nothing but `stop` is ever said to it
     except Exception as error:
         last = _Ended(_portable(error, f"process {place + 1} of {world}:\n{traceback.format_exc().strip()}"))
     with contextlib.suppress(OSError):  # a parent that no longer listens

@@ -12,6 +12,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ def train_together(
             _train_in_rank,
             (spec, paths, corpus.source, checkpoint_seconds),
             stop=stop,
-            hear=lambda result, spec=spec: done(spec, result),
+            hear=partial(done, spec),
         )
 
 
