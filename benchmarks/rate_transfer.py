@@ -33,7 +33,7 @@ LOG2_RATES = (-4, -5, -6, -7, -8, -9)
 WIDE, WIDE_RATES = 128, {"standard": (-5, -6, -7, -8), "mup": (-4, -5, -6, -7)}
 """From this width on only the rates around the best one, which the narrow widths have shown; they cost most."""
 
-SEEDS = {32: (0, 1), 64: (0, 1), 128: (0,), 256: (0,)}
+SEEDS = {32: (0, 1), 64: (0, 1), 128: (0, 1), 256: (0,)}
 WEIGHT_DECAY, CLIP, Z_LOSS, BETAS = 1e-4, 1.0, 1e-4, (0.9, 0.95)
 VALIDATION_TOKENS = 65536
 
@@ -148,18 +148,19 @@ def plot(found: dict[str, dict[int, dict[int, float]]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.6), layout="constrained")
-    for panel, (name, widths) in zip(figure.subplots(1, 2, sharey=True), found.items(), strict=True):
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, (name, widths) in zip(panels, found.items(), strict=True):
         for i, (width, losses) in enumerate(widths.items()):
             best = min(losses, key=lambda rate: losses[rate])
-            colour = f"C{i}"
-            panel.plot([2.0**rate for rate in losses], list(losses.values()), "o-", color=colour, ms=3, label=width)
-            panel.plot(2.0**best, losses[best], "o", color=colour, ms=8, fillstyle="none")
-        panel.set(title={"mup": "μP"}.get(name, name), xlabel="Peak learning rate")
+            panel.plot([2.0**rate for rate in losses], list(losses.values()), "o-", color=f"C{i}", ms=3, label=width)
+            panel.plot(2.0**best, losses[best], "o", color=f"C{i}", ms=8, fillstyle="none")
+        panel.set_title({"standard": "Standard", "mup": "μP"}[name])
+        panel.set_xlabel("Peak learning rate")
         panel.set_xscale("log", base=2)
-        panel.legend(title="Width", frameon=False)
-        panel.set_ylim(top=1.15 * max(min(losses.values()) for losses in widths.values()))
-        if name == "standard":
-            panel.set_ylabel("Held-out loss, nats per token")
+    panels[0].set_ylabel("Held-out loss, nats per token")
+    lowest = [min(losses.values()) for widths in found.values() for losses in widths.values()]
+    panels[0].set_ylim(0.98 * min(lowest), 1.15 * max(lowest))  # diverging runs would hide the rest
+    figure.legend(*panels[0].get_legend_handles_labels(), title="Width", loc="outside right", frameon=False)
     figure.savefig(path, dpi=150)
 
 

@@ -1,6 +1,7 @@
 """The models of Table 13 of arXiv 2502.08606, built without memory: the modules, the ledger and the print agree."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,16 +34,32 @@ def grouped(model: Transformer) -> flops.Parameters:
     return flops.Parameters(**counts)
 
 
+def products(shape: Shape) -> float:
+    """FLOPs of matrix products per token, counted on the modules; on meta, as on CPU tensors no attention is seen."""
+    with torch.device("meta"):
+        model, tokens = Transformer(shape), torch.zeros(1, shape.n_ctx, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        model.logits(tokens)
+    return counter.get_total_flops() / shape.n_ctx
+
+
+def extrapolated(shape: Shape) -> float:
+    """The same from one layer and two, for speed: all layers are alike."""
+    one, two = (products(replace(shape, n_layers=layers)) for layers in (1, 2))
+    return one + (shape.n_layers - 1) * (two - one)
+
+
+@pytest.mark.parametrize("layers", [8, 40])
+def test_layers_are_alike(layers: int) -> None:
+    shape = Shape.of_depth(layers)
+    assert extrapolated(shape) == products(shape)
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model["name"])
 def test_a_model_of_the_paper(model: dict[str, str]) -> None:
     shape = shape_of(model)
     with torch.device("meta"):
         built = Transformer(shape)
-    tokens = torch.zeros(1, shape.n_ctx, dtype=torch.long, device="meta")
-    # on meta: on a CPU tensor the counter sees no attention at all
-    with FlopCounterMode(display=False) as counter:
-        built.logits(tokens)
-
     counted = grouped(built)
     assert counted == flops.parameters(shape)
     assert counted.non_embedding == pytest.approx(float(model["N"]) * 1e9, rel=PRINTED)
@@ -50,8 +67,8 @@ def test_a_model_of_the_paper(model: dict[str, str]) -> None:
 
     # the counter sees matrix products and all of the attention; the table counts what the mask leaves
     full, causal = flops.forward(shape, causal_attention=False), flops.forward(shape)
-    products = counter.get_total_flops() / shape.n_ctx
-    assert products == full.matmul
+    seen = extrapolated(shape)
+    assert seen == full.matmul
     masked = full.attention_logits + full.attention_values - causal.attention_logits - causal.attention_values
-    assert products - masked + causal.embedding + causal.softmax == pytest.approx(causal.total, rel=1e-12)
+    assert seen - masked + causal.embedding + causal.softmax == pytest.approx(causal.total, rel=1e-12)
     assert causal.total == pytest.approx(float(model["Cfwd"]) * 1e9, rel=PRINTED)
