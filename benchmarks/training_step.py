@@ -7,8 +7,9 @@
 - four students of one teacher trained together against one after the other, beside the ratio of their FLOPs,
   (F_T + 3 ΣF_S) / (4 F_T + 3 ΣF_S).
 
-A step's seconds are the difference of a long and a short run over the difference of their steps, so that what a run
-pays once is left out. Repetitions of what is compared take turns; the least of each counts.
+Seconds are the processor's, so that others on the machine disturb little; what waits for the disk is not in them. A
+step's are the difference of a long and a short run over the difference of their steps, so that what a run pays once is
+left out. Repetitions of what is compared take turns; the median of their ratios counts.
 """
 
 import tempfile
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -31,7 +33,7 @@ from sweeps.training import train_together
 
 N_CTX, VOCABULARY, WINDOWS = 128, 256, 8
 BATCH = N_CTX * WINDOWS
-SHORT, LONG, REPEATS = 4, 24, 3
+SHORT, LONG, REPEATS = 4, 34, 3
 RECIPE = Recipe("stdlib", BATCH, 0.01, None, 2000, 1e-4, 1.0, 1e-4, 2 * N_CTX, 1)
 
 
@@ -44,19 +46,20 @@ def seconds(run: Callable[[int], None]) -> float:
     """Seconds of one step."""
 
     def took(steps: int) -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         run(steps)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     short = took(SHORT)
     return (took(LONG) - short) / (LONG - SHORT)
 
 
-def least(runs: Sequence[Callable[[int], None]]) -> list[float]:
-    """The least seconds per step of each, measured in turns."""
-    for run in runs:
-        run(2)  # what the first call of a process pays
-    return [min(column) for column in zip(*([seconds(run) for run in runs] for _ in range(REPEATS)), strict=True)]
+def compared(run: Callable[[int], None], other: Callable[[int], None]) -> tuple[float, float]:
+    """Seconds per step of `other`, and those of `run` over them, measured in turns."""
+    for one in (run, other):
+        one(2)  # what the first call of a process pays
+    pairs = [(seconds(run), seconds(other)) for _ in range(REPEATS)]
+    return min(pair[1] for pair in pairs), median(pair[0] / pair[1] for pair in pairs)
 
 
 def bare(spec: RunSpec) -> None:
@@ -104,10 +107,9 @@ def overhead() -> None:
         def at(steps: int, spec: RunSpec = spec) -> RunSpec:
             return replace(spec, tokens=BATCH * steps)
 
-        run, loop = least([lambda n, at=at: full([at(n)]), lambda n, at=at: bare(at(n))])
-        print(
-            f"  {flops.parameters(spec.shape).total / 1e6:.2f}M parameters: {1e3 * loop:.0f} ms a bare step, x {run / loop:.3f}"
-        )
+        loop, ratio = compared(lambda n, at=at: full([at(n)]), lambda n, at=at: bare(at(n)))
+        size = flops.parameters(spec.shape).total / 1e6
+        print(f"  {size:.2f}M parameters: {1e3 * loop:.0f} ms a bare step, x {ratio:.3f}")
 
 
 def packing() -> None:
@@ -135,13 +137,11 @@ def packing() -> None:
                 for one in at(steps):
                     full([one], Path(folder))
 
-            together, alone = least([lambda n, at=at: full(at(n), Path(folder)), apart])
+            _, ratio = compared(lambda n, at=at: full(at(n), Path(folder)), apart)
             F_T, F_S = (flops.forward(one.shape).total for one in (teacher, students[0]))
             ideal = (F_T + 12 * F_S) / (4 * F_T + 12 * F_S)
-            ratio = together / alone
-            print(
-                f"  F_T = {F_T / F_S:.1f} F_S: x {ratio:.3f} of the time, x {ideal:.3f} of the FLOPs: {ratio / ideal:.3f}"
-            )
+            sizes = f"F_T = {F_T / F_S:.1f} F_S"
+            print(f"  {sizes}: x {ratio:.3f} of the time, x {ideal:.3f} of the FLOPs: {ratio / ideal:.3f}")
 
 
 if __name__ == "__main__":

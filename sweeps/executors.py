@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from fitting.errors import DistillawError
 from sweeps import files
 from sweeps.given import GivenTeacher
 from sweeps.grid import Grid, State, open_grid
+from sweeps.parent import end_with_parent
 from sweeps.sharing import pack, trunks
 from sweeps.spec import RunSpec, by_id
 
@@ -216,15 +217,7 @@ def _start_worker(stop: Any, folder: str) -> None:
     _worker = _Worker(grid, by_id(grid.spec.cells), stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells us to stop
     signal.signal(signal.SIGTERM, _worker.on_terminate)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent killed with -9 cannot stop its workers: they notice and end."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _run_cells(names: list[str], checkpoint_seconds: float) -> dict[str, State]:

@@ -10,16 +10,16 @@ import pickle
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from fitting.errors import DistillawError
+from sweeps.parent import end_with_parent
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 2.0
@@ -185,7 +185,7 @@ def _environment(place: int, world: int, port: int, threads: int) -> dict[str, s
 
 
 def _begin(place: int, world: int, setting: dict[str, str], threads: int, pipe: Connection, work: bytes) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     os.environ.update(setting)  # read when torch is imported
     last = _Ended()
     try:
@@ -211,11 +211,3 @@ def _portable(error: Exception, text: str) -> DistillawError:
             if isinstance(again, DistillawError):
                 return error
     return RankError(text)
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed with -9 cannot end its processes: they notice and end."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -180,7 +180,8 @@ class Student:
         finite = math.isfinite(cross_entropy) and math.isfinite(objective)
         validate = finite and (step == spec.steps or self._validates_after(step))
         if validate:
-            self.val_loss = validation_loss(self.model, spec, self.corpus, self.sums.device, self._rank)
+            with self._unrounded():
+                self.val_loss = validation_loss(self.model, spec, self.corpus, self.sums.device, self._rank)
         finite = finite and (not validate or math.isfinite(self.val_loss))
         seconds = max(now - self._entry_at, 1e-9)
         if self.journal is not None:
@@ -228,7 +229,8 @@ class Student:
         if not self._rank.writes:  # the others need no more than to know that it is over
             self.result = Result("finished", self.val_loss)
             return
-        found = measured(self.model, self.spec, self.corpus, self.teachers, self.sums.device)
+        with self._unrounded():
+            found = measured(self.model, self.spec, self.corpus, self.teachers, self.sums.device)
         self.result = Result("finished", self.val_loss, found)
 
     def close(self) -> None:
@@ -244,6 +246,10 @@ class Student:
     def _write(self, path: Path, spec: RunSpec, at: checkpoints.Progress) -> None:
         if self._rank.writes:
             checkpoints.save_state(path, spec, self.model, self.optimizer, at)
+
+    def _unrounded(self) -> torch.autocast:
+        """A run is judged in float32, whatever it trains in: `distillaw evaluate` finds the same."""
+        return torch.autocast(self.sums.device.type, enabled=False)
 
     def _validates_after(self, step: int) -> bool:
         """Whether one of the evenly spaced validations falls between the entry before and this one."""

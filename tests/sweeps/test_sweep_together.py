@@ -15,6 +15,7 @@ from fitting import flops
 from fitting.flops import Shape
 from sweeps import checkpoints, corpora, journal
 from sweeps.consultation import Consultation
+from sweeps.feeding import validation_loss
 from sweeps.schedule import branches_at, learning_rate
 from sweeps.sharing import pack, trunks
 from sweeps.spec import Recipe, RunSpec
@@ -298,6 +299,8 @@ def test_bf16_and_compilation_change_a_run_a_little(room: Path) -> None:
     losses = {name: result.loss for cell in (STUDENT, bf16, compiled) for name, result in run(room, [cell]).items()}
     assert losses["bf16"] == pytest.approx(losses["d"], rel=5e-3)
     assert losses["bf16"] != losses["d"]
+    model = checkpoints.load_model(paths(room, bf16).model)
+    assert validation_loss(model, bf16, CORPUS) == losses["bf16"]  # judged in float32, whatever it trained in
     assert losses["compiled"] == pytest.approx(losses["d"], rel=1e-4)
     assert set(checkpoints.load_model(paths(room, compiled).model).state_dict()) == set(
         checkpoints.load_model(paths(room, STUDENT).model).state_dict()
