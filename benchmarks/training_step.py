@@ -5,7 +5,7 @@
 - a run (Lightning, journal, states) against a bare loop of the same model, batches, objective and optimizer, at steps
   of at least 40 ms;
 - four students of one teacher trained together against one after the other, beside the ratio of their FLOPs,
-  (F_T + 3 ΣF_S) / (4 F_T + 3 ΣF_S).
+  (F_T + 3 ΣF_S) / (4 F_T + 3 ΣF_S), which supposes that a FLOP takes both models as long.
 
 Seconds are the processor's, so that others on the machine disturb little; what waits for the disk is not in them. A
 step's are the difference of a long and a short run over the difference of their steps, so that what a run pays once is
@@ -115,14 +115,14 @@ def overhead() -> None:
 def packing() -> None:
     print("four students together against one after the other")
     with tempfile.TemporaryDirectory() as folder:
-        for teacher_layers, student_layers in ((4, 2), (3, 3), (5, 2)):
-            teacher = replace(cell(f"t{teacher_layers}", teacher_layers, LONG), role="teacher")
+        for teacher_layers, student_layers, aspect in ((4, 2, 32), (3, 3, 32), (4, 2, 64), (5, 2, 64)):
+            teacher = replace(cell(f"t{teacher_layers}-{aspect}", teacher_layers, LONG, aspect=aspect), role="teacher")
             model = Transformer(teacher.shape)
             initialise(model, 0)
             checkpoints.save_model(Path(folder) / f"{teacher.id}.safetensors", teacher, model, 1.0, {})
             students = [
                 replace(
-                    cell(f"d{i}", student_layers, LONG),
+                    cell(f"d{i}", student_layers, LONG, aspect=aspect),
                     role="distilled",
                     teachers=(teacher,),
                     consultation=Consultation(lam=lam),
@@ -140,7 +140,7 @@ def packing() -> None:
             _, ratio = compared(lambda n, at=at: full(at(n), Path(folder)), apart)
             F_T, F_S = (flops.forward(one.shape).total for one in (teacher, students[0]))
             ideal = (F_T + 12 * F_S) / (4 * F_T + 12 * F_S)
-            sizes = f"F_T = {F_T / F_S:.1f} F_S"
+            sizes = f"student of width {students[0].shape.d_model}, F_T = {F_T / F_S:.1f} F_S"
             print(f"  {sizes}: x {ratio:.3f} of the time, x {ideal:.3f} of the FLOPs: {ratio / ideal:.3f}")
 
 
