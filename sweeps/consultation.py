@@ -5,6 +5,7 @@ the overhead of distillation by 80-90 % (abstract of arXiv 2303.06480; its text 
 a pool at each step is arXiv 2211.00683's.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -50,13 +51,18 @@ class Consultation:
         return _schedule(self, steps, teachers, seed)
 
 
+def most_kept(signal: Signal, n_vocab: int) -> int:
+    """How many tokens a cache can keep of a position: the vocabulary, or as many draws as two bytes can count."""
+    return n_vocab if signal == "top-k" else 2**16 - 1
+
+
 @lru_cache(maxsize=16)
 def _schedule(asked: Consultation, steps: int, teachers: int, seed: int) -> "NDArray[np.bool_]":
     import numpy as np
 
     step = np.arange(steps)
-    first = -(-asked.start * steps // 1)  # the first step at or after `start`
-    consults = (step >= asked.start * steps) & (step < asked.end * steps) & ((step - first) % asked.every == 0)
+    first, end = _first_at(asked.start, steps), _first_at(asked.end, steps)
+    consults = (step >= first) & (step < end) & ((step - first) % asked.every == 0)
     if asked.fraction < 1:
         consults &= np.random.default_rng((seed, 0)).random(steps) < asked.fraction
     if teachers == 1 or asked.pool == "average":
@@ -64,3 +70,8 @@ def _schedule(asked: Consultation, steps: int, teachers: int, seed: int) -> "NDA
     drawn = (np.random.default_rng((seed, 1)).random(steps) * teachers).astype(int)
     chosen: NDArray[np.bool_] = consults[:, None] & (drawn[:, None] == np.arange(teachers))
     return chosen
+
+
+def _first_at(share: float, steps: int) -> int:
+    """The first step at or after a share of a run; 0.1 of 30 steps is step 3, though 0.1 * 30 is a little more."""
+    return math.ceil(round(share * steps, 6))

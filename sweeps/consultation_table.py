@@ -9,12 +9,13 @@ from sweeps.toml_tables import Table
 def read_consultation(table: Table, default: Consultation) -> Consultation:
     """The keys of a table that are about consulting; those that it leaves out are `default`'s."""
     start, end = table.window("window", (default.start, default.end)) or (0.0, 1.0)
+    signal = table.choice("signal", ("online", "top-k", "sampled"), default.signal)
     asked = Consultation(
         lam=_or(table.share("lambda", default.lam), default.lam),
         tau=_or(table.positive("tau", default.tau), default.tau),
         direction=table.choice("direction", ("forward", "reverse"), default.direction),
-        signal=table.choice("signal", ("online", "top-k", "sampled"), default.signal),
-        kept=table.count("keep", default.kept),
+        signal=signal,
+        kept=table.count("keep", None if signal == "online" else default.kept),  # which nobody asked of this table
         pool=table.choice("pool", ("draw", "average"), default.pool),
         start=start,
         end=end,

@@ -11,7 +11,7 @@ from typing import Any
 from fitting.errors import Faults, InputError
 from fitting.flops import Shape
 from sweeps import corpora
-from sweeps.consultation import Consultation
+from sweeps.consultation import Consultation, most_kept
 from sweeps.consultation_table import differences, read_consultation
 from sweeps.given import GivenTeacher, Slice
 from sweeps.given import read as read_given
@@ -223,6 +223,17 @@ class _GridReader:
                 f"{cell.branches_at}, before the warm-up of {cell.recipe.warmup_steps} is over, which branches keep "
                 "whole; ask for more tokens or lower [training] warmup_steps"
             )
+        asked = cell.consultation
+        if asked is not None and not cell.consulted_flops:
+            self.faults.add(
+                f"{table.place('tokens')}: none of the {cell.steps} steps that {cell.tokens} tokens are asks a "
+                "teacher; widen window, lower every or raise fraction, or make it a [[supervised]] run"
+            )
+        if asked is not None and asked.kept is not None and asked.kept > most_kept(asked.signal, cell.shape.n_vocab):
+            self.faults.add(
+                f"{table.place('keep')}: must be at most {most_kept(asked.signal, cell.shape.n_vocab)} for the signal "
+                f'"{asked.signal}" of {cell.shape.n_vocab} tokens, not {asked.kept}'
+            )
         self.cells[cell.id] = cell
 
     def _taught(self, table: Table) -> list[tuple[RunSpec | GivenTeacher, ...]]:
@@ -231,11 +242,20 @@ class _GridReader:
         alone = table.texts("teachers") if "teachers" in table or not pools else []
         found = [[self._teacher(name, table, "teachers")] for name in alone]
         found += [[self._teacher(name, table, "pools") for name in names] for names in pools]
+        for names in pools:
+            for name in sorted({name for name in names if names.count(name) > 1}):
+                self.faults.add(f"{table.place('pools')}: {name!r} is in one pool more than once; remove it there")
         return [tuple(teacher for teacher in one if teacher) for one in found if None not in one]
 
     def _teacher(self, name: str, table: Table, key: str) -> RunSpec | GivenTeacher | None:
         own = {cell.id: cell for cell in self.cells.values() if cell.role == "teacher"}
         known = [*own, *self.given]
+        if name in own and name in self.given:
+            self.faults.add(
+                f"{table.place(key)}: {name!r} is a teacher that this grid trains and one that it is given "
+                f"({self.paths[name]}); write another name into the evaluation"
+            )
+            return None
         if name in known:
             return own.get(name) or self.given[name]
         listed = f"; this grid's teachers: {', '.join(known)}" if known else "; add it as a [[teachers]] table"

@@ -20,6 +20,7 @@ from torch import Tensor
 from fitting.errors import InputError
 from sweeps import files
 from sweeps.checkpoints import CheckpointError
+from sweeps.consultation import most_kept
 from sweeps.targets import Sampled, TopK
 from sweeps.teachers import shards, signals
 from sweeps.teachers.shards import Damaged, Shard
@@ -62,7 +63,7 @@ class Key:
     precision: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
-        most = self.n_vocab if self.kind == "top-k" else 2**16 - 1
+        most = most_kept(self.kind, self.n_vocab)
         if not 1 <= self.kept <= most:
             raise InputError(f"cached logits: keep 1 to {most} tokens of a {self.kind} signal, not {self.kept}")
         if not self.tau > 0:

@@ -186,6 +186,20 @@ def test_our_grids_can_identify_both_laws(name: str) -> None:
             changed(training={"schedule": "branches"}),
             "128000 tokens are 125 steps that decay after 100, before the warm-up of 2000 is over",
         ),
+        (
+            changed(distilled={"signal": "top-k", "keep": 257}),
+            '[[distilled]] 1: keep: must be at most 256 for the signal "top-k" of 256 tokens, not 257',
+        ),
+        (changed(distilled={"signal": "sampled", "keep": "66K"}), "keep: must be at most 65535 for the signal"),
+        (
+            changed(distilled={"window": [0.501, 0.502]}),
+            "[[distilled]] 1: tokens: none of the 125 steps that 128000 tokens are asks a teacher; widen window",
+        ),
+        (changed(distilled={"fraction": 1e-9}), "none of the 125 steps that 128000 tokens are asks a teacher"),
+        (
+            changed(distilled={"teachers": None, "pools": [["t-L2-256K-s0", "t-L2-256K-s0"]]}),
+            "[[distilled]] 1: pools: 't-L2-256K-s0' is in one pool more than once; remove it there",
+        ),
         (changed(given=[{"evaluation": "none.json"}]), "[[given]] 1: evaluation: none.json is no evaluation that this"),
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
@@ -227,6 +241,13 @@ def test_ways_to_consult_are_named_in_the_cells() -> None:
         assert RunSpec.from_dict(json.loads(json.dumps(cell.to_dict()))) == cell
 
 
+def test_a_table_may_ask_online_where_others_read_a_cache() -> None:
+    cell = grid_file.parse(changed(distillation={"signal": "top-k", "keep": 8}, distilled={"signal": "online"})).cells[
+        -1
+    ]
+    assert cell.consultation == Consultation()
+
+
 def test_a_size_stands_for_the_shape_nearest_to_it() -> None:
     data = changed(supervised={"layers": None, "params": ["25K", "200K"]})
     found = {cell.id: cell.N for cell in grid_file.parse(data).cells if cell.role == "supervised"}
@@ -260,6 +281,14 @@ def test_a_teacher_that_exists_is_known_by_its_evaluation(tmp_path: Path) -> Non
     # where it lies is no part of what it is
     evaluated(tmp_path, path="/elsewhere")
     assert grid_file.parse(data, tmp_path).cells == grid.cells
+
+
+def test_a_name_means_one_teacher(tmp_path: Path) -> None:
+    """A model of another grid is often called as one of this grid's: it must not silently give way to it."""
+    evaluated(tmp_path, name="t-L2-256K-s0")
+    with pytest.raises(InputError, match="is a teacher that this grid trains and one that it is given") as caught:
+        grid_file.parse(changed(given=[{"evaluation": "big.json"}]), tmp_path)
+    assert "/models/big" in str(caught.value)
 
 
 @pytest.mark.parametrize(

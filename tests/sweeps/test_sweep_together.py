@@ -226,7 +226,7 @@ def test_a_schedule_keeps_to_what_was_asked(
     found = asked.schedule(steps, teachers, seed)
     assert found.shape == (steps, teachers)
     when = np.flatnonzero(found.any(1))
-    assert all(start * steps <= step < end * steps for step in when)
+    assert all(start * steps <= step + 1e-6 and step < end * steps for step in when)
     assert set(np.diff(when) % every) <= {0}
     assert set(found.sum(1)) <= ({0, 1} if pool == "draw" else {0, teachers})
     if fraction == 1 and len(when) > 1:
@@ -234,6 +234,14 @@ def test_a_schedule_keeps_to_what_was_asked(
     whole = replace(asked, start=0.0, end=1.0)
     shorter = whole.schedule(steps // 2 + 1, teachers, seed)
     assert np.array_equal(shorter, whole.schedule(steps, teachers, seed)[: steps // 2 + 1])
+
+
+@pytest.mark.parametrize(("share", "steps", "asked"), [(0.1, 30, 3), (0.7, 10, 7), (0.29, 100, 29), (0.28, 25, 7)])
+def test_a_share_of_the_steps_is_not_one_more(share: float, steps: int, asked: int) -> None:
+    """0.1 * 30 is 3.0000000000000004 in floating point; a window of a tenth is three steps of thirty all the same."""
+    early, late = Consultation(end=share), Consultation(start=share)
+    assert early.schedule(steps, 1, 0).sum() == asked
+    assert late.schedule(steps, 1, 0).sum() == steps - asked
 
 
 TRUNK = replace(RECIPE, schedule="branches", warmup_steps=4, decay_share=0.25)
