@@ -87,10 +87,11 @@ def save_model(path: Path, spec: RunSpec, model: nn.Module, loss: float, corpus:
     files.write_json(path.with_suffix(".json"), described)
 
 
-def load_model(path: Path) -> Transformer:
+def load_model(path: Path, digest: str | None = None) -> Transformer:
     """The model at `path`, frozen and in eval, built from the specification in the JSON beside it.
 
-    Raises `CheckpointError` where either file is missing, unreadable or does not fit the other.
+    Raises `CheckpointError` where either file is missing, unreadable or does not fit the other, and for the model of
+    another run than that of `digest`.
     """
     described = path.with_suffix(".json")
     try:
@@ -99,11 +100,16 @@ def load_model(path: Path) -> Transformer:
         header, tensors = _read(path)
         if header.get("digest") != data["digest"]:
             raise ValueError(f"{described.name} belongs to another model")
+        if digest not in (None, data["digest"]):
+            raise ValueError(f"it is the model of another run, {spec.id}")
+        if data["shape"] != asdict(spec.shape):
+            raise ValueError(f"{described.name} states two shapes")
         recipe = spec.recipe
         model = Transformer(spec.shape, output_scale(spec.shape, recipe.parametrisation, recipe.reference_width))
         model.load_state_dict(tensors)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: no usable model ({error}); remove its folder and run it again") from None
+        reason = " ".join(str(error).split())  # torch's take several lines
+        raise CheckpointError(f"{path}: no usable model ({reason}); remove its folder and run it again") from None
     return model.requires_grad_(False).eval()
 
 

@@ -70,7 +70,7 @@ def run_cells(
         _run(grid, waiting, states, workers, together, checkpoint_seconds, tell)
     failed = [cell for cell in grid.spec.cells if grid.states()[cell.id] == "failed"]
     if failed:
-        lines = [f"{cell.id}: {_last_line(grid.cell(cell).error)} (see {grid.cell(cell).error})" for cell in failed]
+        lines = [f"{cell.id}: {_why(grid.cell(cell).error)} (see {grid.cell(cell).error})" for cell in failed]
         raise RunError("\n".join([f"{len(failed)} of {len(grid.spec.cells)} cells failed; {_AGAIN}", *lines]))
 
 
@@ -177,8 +177,10 @@ def _stopped_by_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _last_line(error: Path) -> str:
-    return error.read_text(encoding="utf-8").strip().splitlines()[-1]
+def _why(error: Path) -> str:
+    """What went wrong, in one line: the last one of a traceback, else everything."""
+    lines = error.read_text(encoding="utf-8").strip().splitlines()
+    return lines[-1] if any(line.startswith("Traceback") for line in lines) else "; ".join(lines)
 
 
 # What follows runs in the workers.
@@ -249,16 +251,28 @@ def _run_cells(names: list[str], checkpoint_seconds: float) -> dict[str, State]:
                     done=done,
                 )
         return {name: ended.get(name, "started") for name in names}
-    except Exception:
-        why = traceback.format_exc()
-        for cell in cells:
-            if cell.id not in ended:
-                grid.cell(cell).error.write_text(why, encoding="utf-8")
+    except Exception as error:
+        _write_down(error, [cell for cell in cells if cell.id not in ended])
         return {name: ended.get(name, "failed") for name in names}
     finally:
         _worker.busy = False
         if _worker.terminated:  # the states are saved; back in the pool nobody would send this process home
             _worker.exit()
+
+
+def _write_down(error: Exception, cells: Sequence[RunSpec]) -> None:
+    """Leave to a person why cells failed. Raises `RunError` where the disk takes not even that."""
+    ours = isinstance(error, DistillawError)  # says all there is to say
+    why = str(error) if ours else traceback.format_exc().strip()
+    try:
+        for cell in cells:
+            files.write(_worker.grid.cell(cell).error, f"{why}\n".encode())
+    except OSError as full:
+        names = ", ".join(cell.id for cell in cells)
+        raise RunError(
+            f"{names}: {why.splitlines()[-1]}\n"
+            f"{full.filename}: cannot be written ({full.strerror}); make room, then {_AGAIN}"
+        ) from None
 
 
 def _paths(cell: RunSpec) -> "Paths":

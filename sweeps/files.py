@@ -7,13 +7,20 @@ from typing import Any
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, whole or not at all, whatever happens meanwhile."""
+    """Put `content` at `path`, whole or not at all, whatever happens meanwhile.
+
+    Raises `OSError` that names `path`; what was written of it is then gone, because a full disk has no room for it.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
     _sync_folder(path.parent)
 
 

@@ -85,14 +85,19 @@ class Grid:
         return found
 
     def _state(self, cell: RunSpec, teachers: Sequence[State]) -> State:
-        folder = self.cell(cell)
-        if folder.record.exists():
-            return "diverged" if files.read_json(folder.record)["status"] == "diverged" else "finished"
+        folder, record = self.cell(cell), self.record(cell)
+        if record is not None:
+            return "diverged" if record["status"] == "diverged" else "finished"
         if folder.error.exists():
             return "failed"
         if {"diverged", "failed", "blocked"} & set(teachers):
             return "blocked"
         return "started" if folder.journal.exists() else "waiting"
+
+    def record(self, cell: RunSpec) -> Mapping[str, Any] | None:
+        """What is recorded of a cell that is done; None of another. Raises `InputError` for a damaged record."""
+        path = self.cell(cell).record
+        return _read(path, ("status", "loss")) if path.exists() else None
 
     def flops_done(self, cell: RunSpec) -> float:
         """FLOPs that a cell has behind it, by its journal; all of them once it is finished."""
@@ -124,11 +129,7 @@ class Grid:
 
     def table(self) -> RunTable:
         """The finished and diverged runs in the grid's order. Raises `InputError` when there is none."""
-        done = {
-            cell.id: files.read_json(self.cell(cell).record)
-            for cell in self.spec.cells
-            if self.cell(cell).record.exists()
-        }
+        done = {cell.id: record for cell in self.spec.cells if (record := self.record(cell)) is not None}
         if not done:
             raise InputError(f"{self.folder}: no cell is finished yet; run the grid with `distillaw sweep run`")
         losses = {name: _loss(record) for name, record in done.items()}
@@ -193,22 +194,23 @@ def create(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> Grid:
     """Prepare `folder` for a grid, or take up the grid that is in it; raises `InputError` as `check` does."""
     check(folder, spec, corpus)
     grid = Grid(folder, spec, corpus)
-    for cell in spec.cells:
-        files_of = grid.cell(cell)
-        files_of.path.mkdir(parents=True, exist_ok=True)
-        if not files_of.spec.exists():
-            files.write_json(files_of.spec, cell.to_dict())
-    files.write_json(
-        folder / "grid.json",
-        {
-            "schema": GRID_SCHEMA,
-            "name": spec.name,
-            "corpus": dict(corpus),
-            "source": spec.corpus,
-            "given": dict(spec.given),
-            "cells": [cell.id for cell in spec.cells],
-        },
-    )
+    described = {
+        "schema": GRID_SCHEMA,
+        "name": spec.name,
+        "corpus": dict(corpus),
+        "source": spec.corpus,
+        "given": dict(spec.given),
+        "cells": [cell.id for cell in spec.cells],
+    }
+    try:
+        for cell in spec.cells:
+            files_of = grid.cell(cell)
+            files_of.path.mkdir(parents=True, exist_ok=True)
+            if not files_of.spec.exists():
+                files.write_json(files_of.spec, cell.to_dict())
+        files.write_json(folder / "grid.json", described)
+    except OSError as error:
+        raise InputError(f"--out: cannot write {error.filename}: {error.strerror}") from None
     return grid
 
 
@@ -221,18 +223,19 @@ def check(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file; name a folder")
     if (folder / "grid.json").exists():
-        before = open_grid(folder)
-        if before.corpus["sha256"] != corpus["sha256"]:
+        before = _described(folder)["corpus"]
+        if before["sha256"] != corpus["sha256"]:
             faults.add(
-                f"--out: {folder} was made from another text ({before.corpus['name']} {before.corpus['sha256'][:12]}, "
+                f"--out: {folder} was made from another text ({before['name']} {before['sha256'][:12]}, "
                 f"now {corpus['name']} {corpus['sha256'][:12]}); use {_THE_SAME_TEXT.get(corpus['name'], 'that one')}, "
                 "or another folder"
             )
-        elif before.corpus["tokenizer_sha256"] != corpus["tokenizer_sha256"]:
+        elif before["tokenizer_sha256"] != corpus["tokenizer_sha256"]:
             faults.add(f"--out: {folder} was made with another tokenizer; use that one, or another folder")
         for name, cell in by_id(spec.cells).items():
-            stored = CellFolder(folder / "cells" / name).spec
-            if stored.exists() and (differ := _difference(files.read_json(stored), cell.to_dict())):
+            path = CellFolder(folder / "cells" / name).spec
+            stored = faults.collect(_read, path) if path.exists() else None
+            if stored is not None and (differ := _difference(stored, cell.to_dict())):
                 faults.add(
                     f"--out: {folder} holds a cell {name} that was specified otherwise ({differ}); "
                     "choose another folder"
@@ -244,17 +247,19 @@ def check(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> None:
 
 def open_grid(folder: Path) -> Grid:
     """The grid in a folder. Raises `InputError` where there is none, or one that cannot be read."""
-    path = folder / "grid.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: holds no grid; `distillaw sweep run GRID.toml --out {folder}` makes one")
+    data = _described(folder)
+    specs = [CellFolder(folder / "cells" / name).spec for name in data["cells"]]
+    gone = [path.parent.name for path in specs if not path.exists()]
+    if gone:
+        raise InputError(
+            f"{folder}: its cells {', '.join(gone)} were removed; `distillaw sweep run GRID.toml --out {folder}` "
+            "trains them again"
+        )
     try:
-        data = files.read_json(path)
-        if data["schema"] != GRID_SCHEMA:
-            raise ValueError(f"schema {data['schema']!r}, not {GRID_SCHEMA!r}")
-        cells = [RunSpec.from_dict(files.read_json(CellFolder(folder / "cells" / name).spec)) for name in data["cells"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is no grid that this version can read ({error})") from None
-    return Grid(folder, GridSpec(data["name"], data["source"], tuple(cells), data["given"]), data["corpus"])
+        cells = [RunSpec.from_dict(_read(path)) for path in specs]
+        return Grid(folder, GridSpec(data["name"], data["source"], tuple(cells), data["given"]), data["corpus"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder}: is no grid that this version can read ({error})") from None
 
 
 def epochs(cell: RunSpec, corpus: Mapping[str, Any]) -> float:
@@ -276,6 +281,8 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"--out: another `sweep run` is at work in {folder}; wait for it, or stop it") from None
+    except OSError as error:
+        raise InputError(f"--out: cannot write into {folder}: {error.strerror}") from None
     try:
         yield
     finally:
@@ -288,6 +295,34 @@ _THE_SAME_TEXT = {"stdlib": "the Python it was made with"}
 
 MEASURED = ("kl_to_teacher", "ece", "ece_to_teacher")
 """What the record of a cell may hold beside its loss."""
+
+
+def _described(folder: Path) -> Mapping[str, Any]:
+    """The file that makes a folder a grid's. Raises `InputError` where there is none, or one that cannot be read."""
+    path = folder / "grid.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: holds no grid; `distillaw sweep run GRID.toml --out {folder}` makes one")
+    try:
+        data: Mapping[str, Any] = files.read_json(path)
+        if data["schema"] != GRID_SCHEMA:
+            raise ValueError(f"schema {data['schema']!r}, not {GRID_SCHEMA!r}")
+        if missing := [key for key in ("name", "corpus", "source", "given", "cells") if key not in data]:
+            raise ValueError(f"it has no {', '.join(missing)}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is no grid that this version can read ({error})") from None
+    return data
+
+
+def _read(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A file of a cell. Raises `InputError` where it is damaged."""
+    try:
+        data = files.read_json(path)
+        if isinstance(data, dict) and all(key in data for key in keys):
+            return data
+        reason = "something else is in it"
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    raise InputError(f"{path}: cannot be read ({reason}); remove {path.parent}, and `sweep run` trains its cell again")
 
 
 def _consultation(cell: RunSpec) -> dict[str, Any]:

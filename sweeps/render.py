@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fitting import flops, terminal, units
-from sweeps import files
 from sweeps.estimate import Estimate
 from sweeps.grid import Grid, State, epochs
 from sweeps.spec import GridSpec, RunSpec
@@ -138,8 +137,8 @@ def _columns(cell: RunSpec) -> tuple[str, ...]:
 
 
 def _loss(grid: Grid, cell: RunSpec) -> float | None:
-    record = grid.cell(cell).record
-    return files.read_json(record)["loss"] if record.exists() else None
+    record = grid.record(cell)
+    return record["loss"] if record else None
 
 
 def _duration(time: Estimate | None) -> str:

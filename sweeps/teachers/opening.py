@@ -32,7 +32,9 @@ def open_teachers(spec: RunSpec, paths: "Paths", corpus: corpora.Corpus) -> list
     """
     n_ctx = spec.shape.n_ctx
     teachers: list[Teacher] = [
-        open_given(teacher, path, corpus, n_ctx) if isinstance(teacher, GivenTeacher) else trained.load(path)
+        open_given(teacher, path, corpus, n_ctx)
+        if isinstance(teacher, GivenTeacher)
+        else trained.load(path, teacher.digest())
         for teacher, path in zip(spec.teachers, paths.teachers, strict=True)
     ]
     names = [teacher.id for teacher in spec.teachers]

@@ -39,6 +39,7 @@ class Trained:
         return Full(self.model(inputs).flatten(0, -2), self.model.head)
 
 
-def load(path: Path) -> Trained:
-    """The model of a run as a teacher. Raises `CheckpointError` where it is missing, broken or of another shape."""
-    return Trained(checkpoints.load_model(path))
+def load(path: Path, digest: str | None = None) -> Trained:
+    """The model of a run as a teacher. Raises `CheckpointError` where it is missing, broken or of another shape, or
+    not that of the run of `digest`."""
+    return Trained(checkpoints.load_model(path, digest))

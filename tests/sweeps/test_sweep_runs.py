@@ -1,20 +1,23 @@
 """Whole grids through the command line: run, kill, resume, collect, refuse."""
 
+import errno
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fitting.records import RunTable
-from sweeps import corpora, grid_file, journal
+from sweeps import corpora, executors, files, grid_file, journal
 from sweeps import grid as grids
 from sweeps.executors import RunError, run_cells
 
@@ -323,7 +326,7 @@ teachers = "t-L1-16K-s0"
         run_cells(grids.open_grid(out), workers=2, tell=lambda event: told.append((event.cell, event.state)))
     assert caught.value.exit_code == 3
     assert "1 of 4 cells failed; run the same command again" in str(caught.value)
-    assert f"{damaged.id}: sweeps.checkpoints.CheckpointError" in str(caught.value)
+    assert f"{damaged.id}: {grid.cell(damaged).state}: cannot be read" in str(caught.value)
     states = grids.open_grid(out).states()
     assert states == {teacher.id: "diverged", damaged.id: "failed", sound.id: "finished", student.id: "blocked"}
     assert {state for _, state in told} >= {"diverged", "failed", "finished", "blocked"}
@@ -335,6 +338,75 @@ teachers = "t-L1-16K-s0"
     assert grids.open_grid(out).states()[damaged.id] == "finished"
     kept = grids.open_grid(out).table()
     assert [record.status for record in kept.records] == ["diverged", "finished", "finished"]
+
+
+def test_a_cell_whose_folder_was_removed_is_trained_again(
+    tiny: Path, finished: Path, tmp_path: Path, distillaw: Any
+) -> None:
+    """What our messages tell a person to do about a damaged model."""
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    shutil.rmtree(out / "cells" / "t-L1-64K-s0")
+    shutil.rmtree(out / "cells" / "d-L1-64K-s0-from-t-L1-64K-s0")
+    for arguments in (["status", out], ["collect", out, "--out", tmp_path / "runs.csv"]):
+        answer = distillaw("sweep", *arguments)
+        assert answer.code == 2
+        assert "its cells t-L1-64K-s0, d-L1-64K-s0-from-t-L1-64K-s0 were removed" in answer.err
+    assert distillaw("sweep", "run", tiny, "--out", out).code == 0
+    for cell in grids.open_grid(out).spec.cells:
+        again, before = (folder / "cells" / cell.id / "record.json" for folder in (out, finished))
+        assert again.read_bytes() == before.read_bytes()
+
+
+@pytest.mark.parametrize("words", [True, False], ids=["error.txt", "nothing"])
+def test_a_full_disk_is_said_in_a_line(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distillaw: Any, words: bool
+) -> None:
+    """Whether the disk still takes the reason or not: exit code 3, no traceback, and nothing half written is left."""
+    asked, out = grid_file.load(tiny), tmp_path / "out"
+    grids.create(out, asked, corpora.load("stdlib").describe())
+    monkeypatch.setattr(executors, "ProcessPoolExecutor", _Here)
+    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)  # of a worker's own process
+    write = files.write
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "state.safetensors" or (path.name == "error.txt" and not words):
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "fsync", _no_space)
+                write(path, content)
+        write(path, content)
+
+    monkeypatch.setattr(files, "write", full)
+    answer = distillaw("sweep", "run", tiny, "--out", out, "--workers", 1, "--checkpoint-every", 0)
+    assert answer.code == 3, answer.err
+    assert "Traceback" not in answer.err
+    assert "No space left on device" in answer.err
+    assert str(out / "cells") in answer.err
+    assert ("make room, then run the same command again" in answer.err) is not words
+    assert not list(out.rglob("*.partial"))
+
+
+def _no_space(descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class _Here:
+    """A pool of one worker that is this process."""
+
+    def __init__(self, workers: int, context: Any, begin: Any, arguments: tuple[Any, str]) -> None:
+        grid = grids.open_grid(Path(arguments[1]))
+        executors._worker = executors._Worker(grid, {cell.id: cell for cell in grid.spec.cells}, arguments[0])
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, **how: bool) -> None:
+        pass
 
 
 class TestRefusals:
@@ -387,6 +459,21 @@ class TestRefusals:
         assert "is not empty and holds no grid" in refused("run", tiny, "--out", tmp_path)
         assert "is a file" in refused("run", tiny, "--out", tmp_path / "thesis.tex")
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+    @pytest.mark.parametrize("name", ["record.json", "spec.json"])
+    @pytest.mark.parametrize("content", ["{", "[]", "\x00"])
+    def test_a_damaged_file_of_a_cell(
+        self, refused: Callable[..., str], tiny: Path, finished: Path, tmp_path: Path, name: str, content: str
+    ) -> None:
+        out = tmp_path / "copy"
+        shutil.copytree(finished, out)
+        path = out / "cells" / "s-L2-64K-s0" / name
+        path.write_text(content)
+        table = tmp_path / "runs.csv"
+        for arguments in (["status", out], ["collect", out, "--out", table], ["run", tiny, "--out", out, "--dry-run"]):
+            said = refused(*arguments)
+            assert f"{path}: cannot be read" in said
+            assert f"remove {path.parent}, and `sweep run` trains its cell again" in said
 
     def test_two_runs_in_one_folder(self, refused: Callable[..., str], tiny: Path, finished: Path) -> None:
         with grids.locked(finished):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,32 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     where.state.write_bytes(where.state.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="cannot be read"):
         train(SUPERVISED, where)
+
+
+def test_another_model_in_the_place_of_a_teacher_is_refused(school: Path, tmp_path: Path) -> None:
+    """A model of the same vocabulary and shape would teach as well: what it was trained on tells them apart."""
+    other = replace(TEACHER, seed=1)
+    where = paths(tmp_path, other)
+    train(other, where)
+    taught = replace(paths(tmp_path, DISTILLED), teachers=(where.model,))
+    with pytest.raises(CheckpointError, match="it is the model of another run, t"):
+        train(DISTILLED, taught)
+
+
+def test_a_description_of_another_shape_is_refused(school: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    shutil.copy(school / TEACHER.id / "model.safetensors", path)
+    told = json.loads((school / TEACHER.id / "model.json").read_text())
+    deeper = told["shape"] | {"n_layers": 3}
+    cases = {
+        "states two shapes": {"shape": deeper},
+        "Missing key": {"shape": deeper, "spec": told["spec"] | {"shape": deeper}},
+    }
+    for reason, changes in cases.items():
+        path.with_suffix(".json").write_text(json.dumps(told | changes))
+        with pytest.raises(CheckpointError, match=reason) as caught:
+            checkpoints.load_model(path)
+        assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
