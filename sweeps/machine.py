@@ -34,10 +34,19 @@ def has_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+_GRAPHS = 4096
+"""Compiled forwards that a process keeps. A worker lives through cells of many shapes, each compiled for the sizes of
+its batches; past torch's own limit of 8 it would go on uncompiled, and what a cell's bits are would depend on what its
+worker did before."""
+
+
 def compile_in_place(model: Transformer) -> None:
     """Let torch compile a model's forward at its first use; its weights and their names stay as they are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's compiler imports what torch has deprecated
+        import torch._dynamo
+
+        torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = _GRAPHS
         model.compile(dynamic=False)
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from fitting import flops
@@ -112,7 +113,7 @@ class RunSpec:
         online = self.consultation is not None and self.consultation.signal == "online"
         return self.consulted_flops if online else 0.0
 
-    @property
+    @cached_property  # a progress bar asks twice a second, of every cell
     def consulted_flops(self) -> float:
         """FLOPs of the teachers' forward passes behind this run's targets, whoever made them."""
         return self.consulted_flops_after(self.steps)

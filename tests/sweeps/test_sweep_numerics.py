@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fitting.flops import Shape
+from sweeps.machine import compile_in_place
 from sweeps.models import Transformer, initialise
 
 SHAPES = [Shape.of_depth(2, aspect=32, n_heads=2, n_vocab=256, n_ctx=64), Shape(2, 64, 176, 4, 2, 256, 64)]
@@ -71,6 +72,25 @@ def test_the_model_is_one_graph_with_the_same_gradients() -> None:
     wanted = gradients(exact)
     for name, gradient in gradients(traced).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-4, atol=1e-7)
+
+
+def test_one_process_compiles_any_number_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past its limit torch says so once and goes on uncompiled: other bits, by what a worker ran before."""
+    graphs = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compile_ = Transformer.compile
+    monkeypatch.setattr(Transformer, "compile", lambda model, **how: compile_(model, backend=backend, **how))
+    torch.compiler.reset()
+    for n_ctx in range(8, 48, 4):
+        model = built(Shape.of_depth(1, aspect=16, n_heads=2, n_vocab=256, n_ctx=n_ctx)).requires_grad_(False)
+        compile_in_place(model)
+        for _ in range(2):
+            model(torch.zeros(1, n_ctx, dtype=torch.long))
+    assert len(graphs) == 10
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="torch.compile needs a C++ compiler")
