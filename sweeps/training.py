@@ -116,7 +116,7 @@ def _train(
     done: Callable[[RunSpec, Result], None],
 ) -> None:
     teachers = open_teachers(*cells[0], corpus)
-    members = [Shared(source) for source in open_sources(cells, corpus, teachers)]
+    members = [Shared(source, len(cells)) for source in open_sources(cells, corpus, teachers)]
     students = [Student(spec, where, corpus, teachers, members, rank) for spec, where in cells]
     run = Run(students, members, corpus, checkpoint_seconds, stop, done, rank)
     try:

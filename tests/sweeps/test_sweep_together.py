@@ -20,6 +20,8 @@ from sweeps.schedule import branches_at, learning_rate
 from sweeps.sharing import pack, trunks
 from sweeps.spec import Recipe, RunSpec
 from sweeps.student import Branch, Paths, Result
+from sweeps.targets import Full, Mixture
+from sweeps.teachers import shared
 from sweeps.training import Interrupted, train_together
 
 STEPS, BATCH = 24, 128
@@ -144,6 +146,36 @@ def test_one_that_diverges_leaves_the_others_alone(room: Path) -> None:
     assert results["wild"].status == "diverged"
     assert results["d"].status == "finished"
     assert not paths(room, wild).model.exists()
+
+
+@pytest.mark.parametrize(("room", "products"), [(2**24, 3), (100, 5)])
+def test_a_teachers_head_is_multiplied_once_for_all_students(
+    monkeypatch: pytest.MonkeyPatch, room: int, products: int
+) -> None:
+    asked: list[slice] = []
+
+    class Counted(Full):
+        def log_probabilities(self, part: slice, tau: float) -> torch.Tensor:
+            asked.append(part)
+            return super().log_probabilities(part, tau)
+
+    class Source:
+        def target(self, step: int, inputs: torch.Tensor) -> Full:
+            return Counted(torch.ones(12, 4), torch.eye(20, 4))
+
+    monkeypatch.setattr(shared, "_ELEMENTS", {"cpu": room})
+    source = shared.Shared(Source(), students=2)
+    parts = [slice(0, 5), slice(5, 10), slice(10, 12)]
+    said = []
+    for _ in range(2):
+        target = source.target(7, torch.zeros(3, 4, dtype=torch.long))
+        assert isinstance(target, Mixture)
+        for part in parts:
+            log_q = target.log_probabilities(part, 1.0)
+            said.append(log_q.clone())
+            log_q.zero_()  # who asks may overwrite it
+    assert all(torch.equal(one, other) for one, other in zip(said[:3], said[3:], strict=True))
+    assert (source.asked, len(asked)) == (1, products)  # with room for one slice only, two are multiplied again
 
 
 def test_only_cells_of_the_same_batches_and_targets_are_packed() -> None:
