@@ -57,6 +57,9 @@ def of_evidence(fit: Fit, table: RunTable, runs: RunTable) -> tuple[Doubt, ...]:
                 f"the runs were not all made alike, and the law takes them for one kind: {'; '.join(differ)}",
             )
         )
+    again = recipes.repeated(runs)
+    if again:
+        found.append(Doubt("repeated-text", f"{again}, and the law takes all tokens for new ones"))
     free = fit.free
     if fit.n_runs < _RUNS_PER_COEFFICIENT * free:
         found.append(

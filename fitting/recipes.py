@@ -6,6 +6,7 @@ from fitting.records import RunTable
 
 COLUMNS = (
     "schedule",
+    "decay_share",
     "parametrisation",
     "precision",
     "lambda",
@@ -19,6 +20,18 @@ COLUMNS = (
     "fraction",
 )
 """Free columns, as `distillaw sweep collect` writes them: how a model was trained and how it consulted its teacher."""
+
+
+def repeated(runs: RunTable) -> str:
+    """Which finished runs went through their text more than once, by the free column `epochs`; nothing where none did.
+
+    Laws of tokens are laws of tokens that are new.
+    """
+    said = [record.extras.get("epochs") for record in runs.records if record.status == "finished"]
+    again = [epochs for epochs in said if isinstance(epochs, int | float) and epochs > 1]
+    if not again:
+        return ""
+    return f"{len(again)} of {len(said)} runs repeat their text, up to {max(again):.3g} times (column epochs)"
 
 
 def mixed(runs: RunTable) -> list[str]:

@@ -26,6 +26,7 @@ from sweeps import files, journal
 from sweeps.corpora.batches import windows_of
 from sweeps.evaluation.naming import tokenizer_name
 from sweeps.given import GivenTeacher
+from sweeps.schedule import DECAY_SHARE
 from sweeps.spec import GridSpec, RunSpec, by_id
 
 GRID_SCHEMA = "distillaw/grid/1"
@@ -177,6 +178,7 @@ class Grid:
             "weight_decay": recipe.weight_decay,
             "z_loss": recipe.z_loss,
             "schedule": recipe.schedule,
+            "decay_share": (recipe.decay_share or DECAY_SHARE) if recipe.schedule == "branches" else None,
             "parametrisation": recipe.parametrisation,
             "precision": recipe.precision,
             **_consultation(cell),

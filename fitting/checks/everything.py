@@ -43,6 +43,7 @@ def findings(table: RunTable) -> tuple[Finding, ...]:
         *check_runs.implausible(table),
         *check_runs.mixed_data(table),
         *check_runs.mixed_recipes(table),
+        *check_runs.repeated_text(table),
         *check_runs.copies(table),
         *check_compute.compute(table),
         *check_teachers.teachers(table, noise["distillation"]),

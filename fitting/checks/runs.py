@@ -181,6 +181,13 @@ def mixed_recipes(table: RunTable) -> list[Finding]:
     ]
 
 
+def repeated_text(table: RunTable) -> list[Finding]:
+    """Runs whose tokens were not all new."""
+    line = recipes.repeated(table)
+    message = f"{line}: a token that was seen before teaches less than a new one, which D does not tell"
+    return [Finding("repeated-text", "odd", message)] if line else []
+
+
 def _setting(record: RunRecord) -> tuple[object, ...]:
     """What makes two runs alike: size, tokens, teacher, learning rate, and data and recipe where they are said."""
     said = _DATA_COLUMNS + recipes.COLUMNS

@@ -188,6 +188,14 @@ def test_runs_of_different_recipes(grid):
     assert not check_runs.repeats(table_of(twice))
 
 
+def test_runs_that_repeat_their_text(grid):
+    often = [replace(r, extras={"epochs": 0.5 * i}) for i, r in enumerate(grid.records)]
+    finding = only(check_runs.repeated_text(table_of(often)), "repeated-text", "odd")
+    assert "27 of 30 runs repeat their text, up to 14.5 times (column epochs)" in finding.message
+    assert not check_runs.repeated_text(table_of(often[:3]))
+    assert not check_runs.repeated_text(table_of([replace(r, extras={"epochs": None}) for r in grid.records]))
+
+
 # --- FLOPs -----------------------------------------------------------------------------------------------
 
 

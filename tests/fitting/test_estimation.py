@@ -316,6 +316,14 @@ def test_runs_of_several_recipes_are_not_mixed_unnoticed(noisy_runs):
     assert "mixed-recipes" not in codes(fit_law(SupervisedLaw, noisy_runs.supervised(), fixed={"gamma": 1}))
 
 
+def test_runs_that_repeat_their_text_are_doubted(noisy_runs):
+    records = [replace(record, extras={"epochs": 2.5}) for record in noisy_runs.supervised().records]
+    fit = fit_law(SupervisedLaw, RunTable(tuple(records), BUSBRIDGE2025), fixed={"gamma": 1})
+    assert "72 of 72 runs repeat their text, up to 2.5 times" in next(
+        d.message for d in fit.warnings if d.code == "repeated-text"
+    )
+
+
 def test_one_teacher_two_sizes_and_large_noise_are_doubted(simulated, noisy_runs):
     first = noisy_runs.distillation().records[0].teacher_id
     kept = [r for r in noisy_runs.records if r.kind == "supervised" or r.teacher_id == first]

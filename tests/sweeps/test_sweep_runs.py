@@ -218,6 +218,18 @@ def test_the_table_of_runs(finished: Path, tmp_path: Path, distillaw: Any) -> No
     assert all(1.5 < record.loss < 3.5 for record in table.records)
 
 
+@pytest.mark.parametrize(
+    ("training", "share"),
+    [("", None), ('schedule = "branches"', 0.2), ('schedule = "branches"\ndecay_share = 0.1', 0.1)],
+)
+def test_a_table_says_how_its_runs_decayed(tmp_path: Path, training: str, share: float | None) -> None:
+    path = tmp_path / "grid.toml"
+    path.write_text(TINY.replace("[training]", f"[training]\nwarmup_steps = 4\n{training}"))
+    grid = grids.create(tmp_path / "out", grid_file.load(path), corpora.load("stdlib").describe())
+    grid.finish(grid.spec.cells[0], "finished", 2.5)
+    assert grid.table().records[0].extras["decay_share"] == share
+
+
 def test_more_data_helps(finished: Path) -> None:
     losses = {record.run_id: record.loss for record in grids.open_grid(finished).table().records}
     assert losses["s-L2-256K-s0"] < losses["s-L2-64K-s0"] < math.log(256)
