@@ -68,7 +68,8 @@ def run_cells(
     waiting = [cell for cell in order(grid.spec.cells) if states[cell.id] in ("waiting", "started")]
     if waiting:
         _run(grid, waiting, states, workers, together, checkpoint_seconds, tell)
-    failed = [cell for cell in grid.spec.cells if grid.states()[cell.id] == "failed"]
+    states = grid.states()
+    failed = [cell for cell in grid.spec.cells if states[cell.id] == "failed"]
     if failed:
         lines = [f"{cell.id}: {_why(grid.cell(cell).error)} (see {grid.cell(cell).error})" for cell in failed]
         raise RunError("\n".join([f"{len(failed)} of {len(grid.spec.cells)} cells failed; {_AGAIN}", *lines]))

@@ -338,7 +338,7 @@ def _consultation(cell: RunSpec) -> dict[str, Any]:
         "direction": asked.direction,
         "signal": asked.signal,
         "kept": asked.kept,
-        "pool": asked.pool if len(cell.teachers) > 1 else None,
+        "pool": asked.pool if len(cell.teachers) > 1 else "one",  # no blank: those would pass for pools'
         "window": f"{asked.start:g}:{asked.end:g}",
         "every": asked.every,
         "fraction": asked.fraction,

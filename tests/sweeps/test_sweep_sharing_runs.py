@@ -75,6 +75,9 @@ def test_sharing_changes_no_result(tmp_path: Path) -> None:
     assert cache.name.startswith("sampled-10-")
     pools = [record for record in shared.table().records if record.teacher_id == "t-L2-4096-s0+t-L2-6144-s0"]
     assert [record.extras["window"] for record in pools] == ["0:0.5"] * 2
+    # a blank would say nothing, and pools pass for single teachers (`fitting.recipes`)
+    ways = {(record.kind, record.extras["pool"]) for record in shared.table().records}
+    assert ways == {("supervised", None), ("distillation", "one"), ("distillation", "draw")}
     assert all(record.teacher_N is None and record.extras["kl_to_teacher"] > 0 for record in pools)
 
 
