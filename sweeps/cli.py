@@ -65,6 +65,8 @@ def run(
     """
     from sweeps import corpora, grid_file
 
+    if dry_run and profile:
+        raise InputError("--dry-run, --profile: exclude each other; keep one")
     asked = grid_file.load(grid, repeat=repeat)
     corpus = corpora.load(asked.corpus).describe()
     if dry_run:

@@ -20,7 +20,8 @@ def write(path: Path, content: bytes) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        error.filename = str(path)  # a failing write names none
+        raise
     _sync_folder(path.parent)
 
 

@@ -56,6 +56,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="killed"):
         files.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]  # nor does a half lie on a disk that is full
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:

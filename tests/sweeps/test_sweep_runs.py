@@ -505,6 +505,10 @@ class TestRefusals:
     def test_a_table_of_an_unknown_kind(self, refused: Callable[..., str], finished: Path, tmp_path: Path) -> None:
         assert ".csv" in refused("collect", finished, "--out", tmp_path / "runs.xyz")
 
+    def test_two_things_instead_of_a_run(self, refused: Callable[..., str], tiny: Path, tmp_path: Path) -> None:
+        said = refused("run", tiny, "--out", tmp_path / "out", "--dry-run", "--profile")
+        assert "--dry-run, --profile: exclude each other" in said
+
     @pytest.mark.parametrize("workers", ["0", "-1", "two"])
     def test_no_workers(self, refused: Callable[..., str], tiny: Path, tmp_path: Path, workers: str) -> None:
         assert "--workers" in refused("run", tiny, "--out", tmp_path / "out", "--workers", workers)
