@@ -1,5 +1,6 @@
 """The journal and the files: what a kill leaves can be read."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     files.write_json(path, {"a": 1})
 
     def killed(*_: object) -> None:
-        raise OSError("killed before the rename")
+        raise OSError(errno.EIO, "killed before the rename")
 
     monkeypatch.setattr("os.replace", killed)
     with pytest.raises(OSError, match="killed"):
