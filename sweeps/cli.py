@@ -165,7 +165,10 @@ def collect(
     if again:
         typer.echo(f"warning: {again}", err=True)
     if missing:
-        typer.echo(f"warning: {missing} of {cells} cells are not finished and not in the table", err=True)
+        typer.echo(
+            f"warning: {missing} of {cells} cells are not in the table: they, or their teachers, are not finished",
+            err=True,
+        )
     typer.echo(f"Next: distillaw fit {out} --form distillation --out law.json")
 
 

@@ -129,12 +129,17 @@ class Grid:
         folder.state.unlink(missing_ok=True)
 
     def table(self) -> RunTable:
-        """The finished and diverged runs in the grid's order. Raises `InputError` when there is none."""
+        """The finished and diverged runs in the grid's order, but for those whose teacher's loss is not there (again).
+
+        Raises `InputError` when there is none.
+        """
         done = {cell.id: record for cell in self.spec.cells if (record := self.record(cell)) is not None}
-        if not done:
+        known = done.keys() | self.spec.given.keys()
+        ready = [cell for cell in self.spec.cells if {cell.id, *(teacher.id for teacher in cell.teachers)} <= known]
+        if not ready:
             raise InputError(f"{self.folder}: no cell is finished yet; run the grid with `distillaw sweep run`")
         losses = {name: _loss(record) for name, record in done.items()}
-        records = [self._record(cell, done[cell.id], losses) for cell in self.spec.cells if cell.id in done]
+        records = [self._record(cell, done[cell.id], losses) for cell in ready]
         return RunTable(tuple(records), self.spec.convention())
 
     def _record(self, cell: RunSpec, stored: Mapping[str, Any], losses: Mapping[str, float]) -> RunRecord:

@@ -286,7 +286,7 @@ def test_status_of_a_grid_half_way(tiny: Path, tmp_path: Path, distillaw: Any) -
     collected = distillaw("sweep", "collect", grid.folder, "--out", tmp_path / "runs.csv")
     assert collected.code == 0
     assert "1 of them diverged" in collected.err
-    assert "4 of 5 cells are not finished" in collected.err
+    assert "4 of 5 cells are not in the table" in collected.err
     assert [record.status for record in RunTable.read(tmp_path / "runs.csv").records] == ["diverged"]
 
 
@@ -364,6 +364,11 @@ def test_a_cell_whose_folder_was_removed_is_trained_again(
         answer = distillaw("sweep", *arguments)
         assert answer.code == 2
         assert "its cells t-L1-64K-s0, d-L1-64K-s0-from-t-L1-64K-s0 were removed" in answer.err
+    # a student is nothing without its teacher's loss, which has to come again
+    grids.create(out, grid_file.load(tiny), corpora.load("stdlib").describe())
+    answer = distillaw("sweep", "collect", out, "--out", tmp_path / "runs.csv")
+    assert "2 runs in" in answer.out
+    assert "3 of 5 cells are not in the table: they, or their teachers, are not finished" in answer.err
     assert distillaw("sweep", "run", tiny, "--out", out).code == 0
     for cell in grids.open_grid(out).spec.cells:
         again, before = (folder / "cells" / cell.id / "record.json" for folder in (out, finished))
