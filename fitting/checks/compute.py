@@ -8,7 +8,7 @@ import numpy as np
 from fitting import units
 from fitting.checks.finding import Array, Finding, Mask, runs_named
 from fitting.flops import BUSBRIDGE2025, SIX_ND, Convention
-from fitting.records import RunTable
+from fitting.records import RunRecord, RunTable
 
 _TOLERANCE = 0.03
 """Relative. Eq 69 is within 1.2 % of an itemised count of a shape; the choice of a count matters by 5 to 40 %."""
@@ -24,6 +24,7 @@ def compute(table: RunTable) -> list[Finding]:
         return []
     N, D, N_T, D_T = (runs.column(name) for name in ("N", "D", "teacher_N", "teacher_D"))
     own = table.convention
+    always = np.array([_asks_always(record) for record in runs.records])
     charged = {
         "C": (own.training(N, D), _other_counts(own, N, D, N_T, D_T)),
         "C_logits": (own.forward(N_T) * D, {"6ND": SIX_ND.forward(N_T) * D}),
@@ -32,6 +33,8 @@ def compute(table: RunTable) -> list[Finding]:
     found = []
     for column, (expected, others) in charged.items():
         stated = runs.column(column)
+        if column == "C_logits":  # who asks part of the time pays a part: how much is the schedule's to say
+            expected = np.where(always, expected, np.minimum(stated, expected))
         counted = ~np.isnan(stated) & ~np.isnan(expected) & (stated > 0)  # zero says that it was free
         if counted.any():
             among = RunTable(tuple(runs.records[i] for i in np.flatnonzero(counted)), own)
@@ -69,6 +72,12 @@ def _column(runs: RunTable, column: str, stated: Array, expected: Array, others:
         message += f"; one constant explains it: {column} is {middle:.3g} times what it should be in every run"
     remedy = f"recount {column}, or state the convention that it was counted by; see docs/faq.md#compute-column"
     return [Finding(f"compute-{column}", "fault", f"{message}; {remedy}", ids)]
+
+
+def _asks_always(record: RunRecord) -> bool:
+    """Whether a run asked its teacher at every step, by the columns of `distillaw sweep collect`; blanks say so."""
+    whole = {"window": "0:1", "every": 1, "fraction": 1}
+    return all(record.extras.get(name) in (None, value) for name, value in whole.items())
 
 
 def _differs(ratio: Array) -> Mask:

@@ -263,6 +263,22 @@ def test_a_teachers_cost_is_checked_and_may_be_free():
     assert "the training with the teacher's forward passes agrees" in finding.message
 
 
+@pytest.mark.parametrize("way", [{"window": "0:0.5"}, {"every": 2}, {"fraction": 0.5}])
+def test_who_asks_part_of_the_time_pays_a_part(way):
+    """As `distillaw sweep collect` writes it: no more than all forward passes, and less is no fault."""
+    own, facts = BUSBRIDGE2025, {"teacher_N": 4e9, "teacher_D": 8e10}
+
+    def students(share, extras):
+        runs = [
+            taught(N, D, "T", 2.3, C_logits=share * float(own.forward(4e9)) * D, **facts) for N in SIZES for D in TOKENS
+        ]
+        return table_of(replace(run, extras={"window": "0:1", "every": 1, "fraction": 1.0} | extras) for run in runs)
+
+    assert not check_compute.compute(students(0.5, way))
+    only(check_compute.compute(students(0.5, {})), "compute-C_logits", "fault")
+    only(check_compute.compute(students(1.5, way)), "compute-C_logits", "fault")
+
+
 # --- design ----------------------------------------------------------------------------------------------
 
 
