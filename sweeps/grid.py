@@ -187,6 +187,7 @@ class Grid:
             "parametrisation": recipe.parametrisation,
             "precision": recipe.precision,
             **_consultation(cell),
+            "teacher_price": _given_price(cell),
             "half": cell.half,
             "epochs": epochs(cell, self.corpus),
             "validation_tokens": recipe.validation_tokens,
@@ -348,6 +349,12 @@ def _consultation(cell: RunSpec) -> dict[str, Any]:
         "every": asked.every,
         "fraction": asked.fraction,
     }
+
+
+def _given_price(cell: RunSpec) -> float | None:
+    """FLOPs of a forward pass on a token where the one teacher is given: its shape may be of another family."""
+    given = [teacher.forward_flops for teacher in cell.teachers if isinstance(teacher, GivenTeacher)]
+    return given[0] if len(cell.teachers) == len(given) == 1 else None
 
 
 def _loss_of(teacher: RunSpec | GivenTeacher, losses: Mapping[str, float]) -> float:

@@ -27,7 +27,7 @@ def compute(table: RunTable) -> list[Finding]:
     always = np.array([_asks_always(record) for record in runs.records])
     charged = {
         "C": (own.training(N, D), _other_counts(own, N, D, N_T, D_T)),
-        "C_logits": (own.forward(N_T) * D, {"6ND": SIX_ND.forward(N_T) * D}),
+        "C_logits": (_teacher_prices(runs, own.forward(N_T)) * D, {"6ND": SIX_ND.forward(N_T) * D}),
         "C_teacher": (own.training(N_T, D_T), {"6ND": SIX_ND.training(N_T, D_T)}),
     }
     found = []
@@ -72,6 +72,14 @@ def _column(runs: RunTable, column: str, stated: Array, expected: Array, others:
         message += f"; one constant explains it: {column} is {middle:.3g} times what it should be in every run"
     remedy = f"recount {column}, or state the convention that it was counted by; see docs/faq.md#compute-column"
     return [Finding(f"compute-{column}", "fault", f"{message}; {remedy}", ids)]
+
+
+def _teacher_prices(runs: RunTable, by_convention: Array) -> Array:
+    """FLOPs of a teacher's forward pass on a token: the column `teacher_price`, written by `distillaw sweep collect` of
+    teachers that no grid trained and whose shape may be any, else by the convention."""
+    stated = [record.extras.get("teacher_price") for record in runs.records]
+    known = np.array([price if isinstance(price, int | float) else np.nan for price in stated])
+    return np.where(np.isnan(known), by_convention, known)
 
 
 def _asks_always(record: RunRecord) -> bool:

@@ -263,6 +263,16 @@ def test_a_teachers_cost_is_checked_and_may_be_free():
     assert "the training with the teacher's forward passes agrees" in finding.message
 
 
+def test_a_teacher_of_another_family_has_its_own_price():
+    facts = {"teacher_N": 4e9, "teacher_D": 8e10}
+    runs = [taught(N, D, "T", 2.3, C_logits=1.5e10 * D, **facts) for N in SIZES for D in TOKENS]
+    only(check_compute.compute(table_of(runs)), "compute-C_logits", "fault")
+    priced = [replace(run, extras={"teacher_price": 1.5e10}) for run in runs]
+    assert not check_compute.compute(table_of(priced))
+    wrong = [replace(run, extras={"teacher_price": 2e10}) for run in runs]
+    only(check_compute.compute(table_of(wrong)), "compute-C_logits", "fault")
+
+
 @pytest.mark.parametrize("way", [{"window": "0:0.5"}, {"every": 2}, {"fraction": 0.5}])
 def test_who_asks_part_of_the_time_pays_a_part(way):
     """As `distillaw sweep collect` writes it: no more than all forward passes, and less is no fault."""

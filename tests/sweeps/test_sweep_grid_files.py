@@ -15,6 +15,7 @@ from fitting.errors import InputError
 from sweeps import corpora, grid_file
 from sweeps.consultation import Consultation
 from sweeps.given import GivenTeacher
+from sweeps.grid import Grid
 from sweeps.schedule import learning_rate
 from sweeps.spec import GridSpec, RunSpec
 
@@ -278,6 +279,11 @@ def test_a_teacher_that_exists_is_known_by_its_evaluation(tmp_path: Path) -> Non
     assert (cell.id, teacher.loss, teacher.N, teacher.D) == ("d-L1-128K-s0-from-big", 1.5, 10**6, None)
     assert cell.logits_flops == 2.5e6 * 128_000
     assert RunSpec.from_dict(json.loads(json.dumps(cell.to_dict()))) == cell
+    found = Grid(tmp_path, grid, corpora.load("stdlib").describe())
+    found.cell(cell).path.mkdir(parents=True)
+    found.finish(cell, "finished", 2.0)
+    (record,) = found.table().records
+    assert (record.teacher_loss, record.extras["teacher_price"], record.C_teacher) == (1.5, 2.5e6, None)
     # where it lies is no part of what it is
     evaluated(tmp_path, path="/elsewhere")
     assert grid_file.parse(data, tmp_path).cells == grid.cells
