@@ -9,6 +9,7 @@ import typer
 
 from fitting.errors import InputError
 from sweeps.mapping.cli import mapping
+from sweeps.protocols.cli import write_grid
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -76,8 +77,10 @@ def run(
     from sweeps import grid as grids
     from sweeps import machine
     from sweeps.executors import run_cells
+    from sweeps.given import require_present
     from sweeps.progress import Display
 
+    require_present(asked.given)
     machine.require(asked.cells)
     if profile:
         _profile(asked, as_json)
@@ -173,6 +176,7 @@ def collect(
 
 
 app.command()(mapping)
+app.command("grid")(write_grid)
 
 
 def _dry_run(asked: Any, corpus: dict[str, Any], out: Path, workers: int, as_json: bool) -> None:

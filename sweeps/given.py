@@ -1,5 +1,6 @@
 """Teachers that a grid does not train: models that exist, known by what `distillaw evaluate` found of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,17 @@ def read(table: Table, folder: Path, judged_on: Slice | None) -> list[tuple[Give
         return []
     found = table.faults.collect(_evaluations, folder / named, table.place("evaluation"), judged_on)
     return found or []
+
+
+def require_present(given: Mapping[str, str]) -> None:
+    """Raise `InputError` naming each teacher whose model is no longer where it was evaluated."""
+    gone = [
+        f"{name}: its model is not at {path}; evaluate it where it is now"
+        for name, path in given.items()
+        if not Path(path).exists()
+    ]
+    if gone:
+        raise InputError(*gone)
 
 
 def _evaluations(path: Path, place: str, judged_on: Slice | None) -> list[tuple[GivenTeacher, str]]:

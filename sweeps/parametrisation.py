@@ -19,15 +19,14 @@ leaves out the rounding of d_ffn. At the base width both ways are the same model
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from fitting.flops import Shape
 from sweeps import models
 from sweeps.models import Transformer
-
-Parametrisation = Literal["standard", "mup"]
+from sweeps.spec import Parametrisation
 
 
 def output_scale(shape: Shape, parametrisation: Parametrisation, base_width: int | None) -> float:

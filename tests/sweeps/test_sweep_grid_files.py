@@ -14,7 +14,7 @@ from fitting import flops
 from fitting.errors import InputError
 from sweeps import corpora, grid_file
 from sweeps.consultation import Consultation
-from sweeps.given import GivenTeacher
+from sweeps.given import GivenTeacher, require_present
 from sweeps.grid import Grid
 from sweeps.schedule import learning_rate
 from sweeps.spec import GridSpec, RunSpec
@@ -361,3 +361,12 @@ def test_the_documented_grid_is_one(tmp_path: Path) -> None:
     assert len(grid.cells) == 2 + 8 + 2 + 2 + 1
     evaluated(tmp_path)
     assert grid_file.parse(tomllib.loads(whole + given), tmp_path).cells[-1].teachers[0].id == "big"
+
+
+def test_a_given_model_that_is_gone_is_named_before_anything_runs(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    require_present({"a": str(here)})
+    with pytest.raises(InputError) as caught:
+        require_present({"a": str(here), "b": "/nowhere/b", "c": "/nowhere/c"})
+    assert [line.split(":")[0] for line in caught.value.faults] == ["b", "c"]
