@@ -41,8 +41,9 @@ def shape(layers: int) -> Shape:
 
 
 def alone(spec: RunSpec) -> RunSpec:
-    """The same cell on one device."""
-    return replace(spec, recipe=replace(spec.recipe, devices=1))
+    """The same cell on one device, its teachers too."""
+    teachers = tuple(alone(one) for one in spec.teachers if isinstance(one, RunSpec))
+    return replace(spec, recipe=replace(spec.recipe, devices=1), teachers=teachers)
 
 
 TEACHER = RunSpec("t", "teacher", shape(2), 16, BATCH * STEPS, 0, replace(RECIPE, devices=1))
