@@ -48,6 +48,9 @@ bench: $(STAMP)  ## Run the benchmarks; rivals that are not installed are named 
 	@$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,max,rounds
 	@$(BIN)/python benchmarks/compare_fits.py
 	@$(BIN)/python benchmarks/certify_plans.py
+	@$(BIN)/python benchmarks/training_step.py
+	@$(BIN)/python benchmarks/loss_head.py
+	@$(BIN)/python benchmarks/logit_cache.py
 
 rivals: $(STAMP)  ## Install what the benchmarks compare with
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[bench]'

@@ -19,6 +19,7 @@ app = typer.Typer(
 
     \b
     Examples:
+      distillaw sweep grid --protocol fixed-m --scale cpu-10min --out grid.toml
       distillaw sweep run data/grids/ci.toml --out runs/ci --dry-run
       distillaw sweep run data/grids/ci.toml --out runs/ci
       distillaw sweep status runs/ci

@@ -110,12 +110,15 @@ class Student:
         self._every = -(-spec.steps // ENTRIES)
 
     def begin(self, device: torch.device) -> None:
-        """Bring along to a device what a move of the model leaves behind, and start the clock."""
+        """Bring along to a device what a move of the model leaves behind."""
         self.sums = self.sums.to(device)
         for state in self.optimizer.state.values():  # restored on the CPU, before the module was moved
             for key, value in state.items():
                 state[key] = value.to(device)
-        self._entry_at, self._entry_step, self._entry_work = time.monotonic(), self.start, 0.0
+
+    def start_clock(self, work: float) -> None:
+        """Time from here, when the process has done `work` FLOPs: others of a pack may have been further behind."""
+        self._entry_at, self._entry_step, self._entry_work = time.monotonic(), self.start, work
 
     def takes(self, step: int) -> bool:
         """Whether update `step` (from 0) is one of those that are left."""

@@ -180,6 +180,8 @@ class Run(LightningModule):
         for student in self._students:
             if not student.takes(step):
                 continue
+            if step == student.start:
+                student.start_clock(self._work)
             loss = student.loss(inputs, targets, student.target(step, inputs))
             self.manual_backward(loss.objective)  # on several devices the mean of their gradients, of equal shares
             student.update(step, loss)
