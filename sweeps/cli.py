@@ -146,10 +146,10 @@ def collect(
       distillaw sweep collect runs/demo --out runs.parquet --json
     """
     from sweeps import grid as grids
-    from sweeps import render
+    from sweeps import render, run_table
 
     found = grids.open_grid(folder)
-    table = found.table()
+    table = run_table.table(found)
     table.write(out)
     cells, runs = len(found.spec.cells), len(table.records)
     diverged = sum(record.status != "finished" for record in table.records)

@@ -19,14 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fitting import flops
 from fitting.errors import Faults, InputError
-from fitting.records import RunRecord, RunTable
 from sweeps import files, journal
-from sweeps.corpora.batches import windows_of
-from sweeps.evaluation.naming import tokenizer_name
-from sweeps.given import GivenTeacher
-from sweeps.schedule import DECAY_SHARE
 from sweeps.spec import GridSpec, RunSpec, by_id
 
 GRID_SCHEMA = "distillaw/grid/1"
@@ -111,7 +105,7 @@ class Grid:
     def finish(self, cell: RunSpec, status: str, loss: float, measured: Mapping[str, float] | None = None) -> None:
         """Mark a cell as done, for good: `status` is "finished" or "diverged" (`loss` NaN).
 
-        `measured` is what else is known of it, by names in `MEASURED`.
+        `measured` is what else is known of it, by names in `run_table.MEASURED`.
         """
         folder = self.cell(cell)
         files.write_json(
@@ -127,75 +121,6 @@ class Grid:
             },
         )
         folder.state.unlink(missing_ok=True)
-
-    def table(self) -> RunTable:
-        """The finished and diverged runs in the grid's order, but for those whose teacher's loss is not there (again).
-
-        Raises `InputError` when there is none.
-        """
-        done = {cell.id: record for cell in self.spec.cells if (record := self.record(cell)) is not None}
-        known = done.keys() | self.spec.given.keys()
-        ready = [cell for cell in self.spec.cells if {cell.id, *(teacher.id for teacher in cell.teachers)} <= known]
-        if not ready:
-            raise InputError(f"{self.folder}: no cell is finished yet; run the grid with `distillaw sweep run`")
-        losses = {name: _loss(record) for name, record in done.items()}
-        records = [self._record(cell, done[cell.id], losses) for cell in ready]
-        return RunTable(tuple(records), self.spec.convention())
-
-    def _record(self, cell: RunSpec, stored: Mapping[str, Any], losses: Mapping[str, float]) -> RunRecord:
-        taught = cell.teachers
-        alone = taught[0] if len(taught) == 1 else None  # a pool has no size and no tokens
-        known = [teacher.training_flops for teacher in taught if teacher.training_flops is not None]
-        return RunRecord(
-            run_id=cell.id,
-            kind="distillation" if taught else "supervised",
-            N=flops.parameters(cell.shape).non_embedding,
-            D=cell.tokens,
-            loss=losses[cell.id],
-            C=cell.training_flops,
-            teacher_id="+".join(teacher.id for teacher in taught) or None,
-            teacher_N=alone.N if alone else None,
-            teacher_D=alone.D if alone else None,
-            teacher_loss=sum(_loss_of(teacher, losses) for teacher in taught) / len(taught) if taught else None,
-            C_logits=cell.logits_flops if taught else None,
-            C_teacher=sum(known) if taught and len(known) == len(taught) else None,
-            seed=cell.seed,
-            status=stored["status"],
-            extras=self._extras(cell) | {name: stored.get(name) for name in MEASURED},
-        )
-
-    def _extras(self, cell: RunSpec) -> dict[str, Any]:
-        """What else is known of a run, wall-clock times left out: a resumed grid gives the same table."""
-        shape, recipe, counts = cell.shape, cell.recipe, flops.parameters(cell.shape)
-        return {
-            "role": cell.role,
-            "n_layers": shape.n_layers,
-            "d_model": shape.d_model,
-            "d_ffn": shape.d_ffn,
-            "n_heads": shape.n_heads,
-            "N_embedding": counts.embedding,
-            "N_attention": counts.attention,
-            "N_ffn": counts.ffn,
-            "N_norms": counts.norms,
-            "steps": cell.steps,
-            "batch_tokens": recipe.batch_tokens,
-            "learning_rate": cell.learning_rate,
-            "weight_decay": recipe.weight_decay,
-            "z_loss": recipe.z_loss,
-            "schedule": recipe.schedule,
-            "decay_share": (recipe.decay_share or DECAY_SHARE) if recipe.schedule == "branches" else None,
-            "parametrisation": recipe.parametrisation,
-            "precision": recipe.precision,
-            **_consultation(cell),
-            "teacher_price": _given_price(cell),
-            "half": cell.half,
-            "epochs": epochs(cell, self.corpus),
-            "validation_tokens": recipe.validation_tokens,
-            "corpus": self.corpus["name"],
-            "corpus_sha256": self.corpus["sha256"],
-            "tokenizer": tokenizer_name(self.corpus["n_vocab"], self.corpus["tokenizer_sha256"]),
-            "digest": cell.digest(),
-        }
 
 
 def create(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> Grid:
@@ -270,11 +195,6 @@ def open_grid(folder: Path) -> Grid:
         raise InputError(f"{folder}: is no grid that this version can read ({error})") from None
 
 
-def epochs(cell: RunSpec, corpus: Mapping[str, Any]) -> float:
-    """How often a run goes through its half of the text; above 1 it repeats tokens."""
-    return cell.tokens / (windows_of(corpus["tokens"][cell.half], cell.shape.n_ctx) * cell.shape.n_ctx)
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a grid's folder for oneself. Raises `InputError` when another run has it; a kill releases it."""
@@ -300,9 +220,6 @@ def locked(folder: Path) -> Iterator[None]:
 _LOCK = ".lock"
 
 _THE_SAME_TEXT = {"stdlib": "the Python it was made with"}
-
-MEASURED = ("kl_to_teacher", "ece", "ece_to_teacher")
-"""What the record of a cell may hold beside its loss."""
 
 
 def _described(folder: Path) -> Mapping[str, Any]:
@@ -331,38 +248,6 @@ def _read(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = str(error)
     raise InputError(f"{path}: cannot be read ({reason}); remove {path.parent}, and `sweep run` trains its cell again")
-
-
-def _consultation(cell: RunSpec) -> dict[str, Any]:
-    """The columns that say how a run learned from its teachers: empty for a supervised one."""
-    asked = cell.consultation
-    if asked is None:
-        return dict.fromkeys(("lambda", "tau", "direction", "signal", "kept", "pool", "window", "every", "fraction"))
-    return {
-        "lambda": asked.lam,
-        "tau": asked.tau,
-        "direction": asked.direction,
-        "signal": asked.signal,
-        "kept": asked.kept,
-        "pool": asked.pool if len(cell.teachers) > 1 else "one",  # no blank: those would pass for pools'
-        "window": f"{asked.start:g}:{asked.end:g}",
-        "every": asked.every,
-        "fraction": asked.fraction,
-    }
-
-
-def _given_price(cell: RunSpec) -> float | None:
-    """FLOPs of a forward pass on a token where the one teacher is given: its shape may be of another family."""
-    given = [teacher.forward_flops for teacher in cell.teachers if isinstance(teacher, GivenTeacher)]
-    return given[0] if len(cell.teachers) == len(given) == 1 else None
-
-
-def _loss_of(teacher: RunSpec | GivenTeacher, losses: Mapping[str, float]) -> float:
-    return teacher.loss if isinstance(teacher, GivenTeacher) else losses[teacher.id]
-
-
-def _loss(record: Mapping[str, Any]) -> float:
-    return math.nan if record["loss"] is None else float(record["loss"])
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any], inside: str = "") -> str:

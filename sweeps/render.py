@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fitting import flops, terminal, units
 from sweeps.estimate import Estimate
-from sweeps.grid import Grid, State, epochs
+from sweeps.grid import Grid, State
+from sweeps.run_table import epochs
 from sweeps.spec import GridSpec, RunSpec
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def test_a_model_in_training_is_left_as_it_is(corpus):
 
 
 def test_what_the_grid_keeps_is_what_is_measured(corpus):
-    from sweeps.grid import MEASURED
+    from sweeps.run_table import MEASURED
 
     assert set(measured(model(0), distilled("draw", 1), corpus, [Trained(model(1))])) == set(MEASURED)
 

@@ -24,6 +24,7 @@ from sweeps.executors import run_cells
 from sweeps.feeding import validation_loss
 from sweeps.launching import RankError
 from sweeps.ranks import Rank
+from sweeps.run_table import table
 from sweeps.sharing import pack
 from sweeps.spec import Recipe, RunSpec
 from sweeps.student import Paths, Result
@@ -250,7 +251,7 @@ def test_a_grid_whose_processes_die_with_it_and_that_goes_on(tmp_path: Path) -> 
     assert set(grid.states().values()) != {"finished"}
     run_cells(grid, workers=1, together=2)
     assert set(grid.states().values()) == {"finished"}
-    for cell, record in zip(grid.spec.cells, grid.table().records, strict=True):
+    for cell, record in zip(grid.spec.cells, table(grid).records, strict=True):
         assert cell.recipe.devices == 2
         expected = train(alone(cell), paths(tmp_path / "alone", cell))
         assert record.loss == pytest.approx(expected.loss, rel=1e-4)

@@ -16,6 +16,7 @@ from sweeps import corpora, grid_file
 from sweeps.consultation import Consultation
 from sweeps.given import GivenTeacher, require_present
 from sweeps.grid import Grid
+from sweeps.run_table import table
 from sweeps.schedule import learning_rate
 from sweeps.spec import GridSpec, RunSpec
 
@@ -282,7 +283,7 @@ def test_a_teacher_that_exists_is_known_by_its_evaluation(tmp_path: Path) -> Non
     found = Grid(tmp_path, grid, corpora.load("stdlib").describe())
     found.cell(cell).path.mkdir(parents=True)
     found.finish(cell, "finished", 2.0)
-    (record,) = found.table().records
+    (record,) = table(found).records
     assert (record.teacher_loss, record.extras["teacher_price"], record.C_teacher) == (1.5, 2.5e6, None)
     # where it lies is no part of what it is
     evaluated(tmp_path, path="/elsewhere")

@@ -20,6 +20,7 @@ from fitting.records import RunTable
 from sweeps import corpora, executors, files, grid_file, journal
 from sweeps import grid as grids
 from sweeps.executors import RunError, run_cells
+from sweeps.run_table import table
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -227,11 +228,11 @@ def test_a_table_says_how_its_runs_decayed(tmp_path: Path, training: str, share:
     path.write_text(TINY.replace("[training]", f"[training]\nwarmup_steps = 4\n{training}"))
     grid = grids.create(tmp_path / "out", grid_file.load(path), corpora.load("stdlib").describe())
     grid.finish(grid.spec.cells[0], "finished", 2.5)
-    assert grid.table().records[0].extras["decay_share"] == share
+    assert table(grid).records[0].extras["decay_share"] == share
 
 
 def test_more_data_helps(finished: Path) -> None:
-    losses = {record.run_id: record.loss for record in grids.open_grid(finished).table().records}
+    losses = {record.run_id: record.loss for record in table(grids.open_grid(finished)).records}
     assert losses["s-L2-256K-s0"] < losses["s-L2-64K-s0"] < math.log(256)
 
 
@@ -348,7 +349,7 @@ teachers = "t-L1-16K-s0"
     grid.cell(damaged).state.unlink()
     run_cells(grids.open_grid(out), workers=1)
     assert grids.open_grid(out).states()[damaged.id] == "finished"
-    kept = grids.open_grid(out).table()
+    kept = table(grids.open_grid(out))
     assert [record.status for record in kept.records] == ["diverged", "finished", "finished"]
 
 

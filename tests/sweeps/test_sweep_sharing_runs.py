@@ -9,6 +9,7 @@ from sweeps import corpora, grid_file, machine
 from sweeps import grid as grids
 from sweeps.executors import run_cells
 from sweeps.grid import Grid
+from sweeps.run_table import table
 from sweeps.spec import RunSpec
 
 GRID = """
@@ -65,7 +66,7 @@ def test_sharing_changes_no_result(tmp_path: Path) -> None:
     assert set(apart.states().values()) == {"finished"}
     assert [left(apart, cell) for cell in apart.spec.cells] == [left(shared, cell) for cell in shared.spec.cells]
     for found in (apart, shared):
-        found.table().write(found.folder / "runs.csv")
+        table(found).write(found.folder / "runs.csv")
     assert (apart.folder / "runs.csv").read_bytes() == (shared.folder / "runs.csv").read_bytes()
     # branches started where their trunks left them
     for cell in apart.spec.cells:
@@ -73,10 +74,10 @@ def test_sharing_changes_no_result(tmp_path: Path) -> None:
             assert min(_steps(shared, cell)) > cell.branches_at
     (cache,) = (shared.folder / "logits").iterdir()
     assert cache.name.startswith("sampled-10-")
-    pools = [record for record in shared.table().records if record.teacher_id == "t-L2-4096-s0+t-L2-6144-s0"]
+    pools = [record for record in table(shared).records if record.teacher_id == "t-L2-4096-s0+t-L2-6144-s0"]
     assert [record.extras["window"] for record in pools] == ["0:0.5"] * 2
     # a blank would say nothing, and pools pass for single teachers (`fitting.recipes`)
-    ways = {(record.kind, record.extras["pool"]) for record in shared.table().records}
+    ways = {(record.kind, record.extras["pool"]) for record in table(shared).records}
     assert ways == {("supervised", None), ("distillation", "one"), ("distillation", "draw")}
     assert all(record.teacher_N is None and record.extras["kl_to_teacher"] > 0 for record in pools)
 
