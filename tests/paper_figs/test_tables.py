@@ -183,13 +183,13 @@ def resolved(path):
 
 
 def test_every_name_and_column_of_table_8_exists():
-    from sweeps import grid
+    from sweeps import run_table
 
     kept = {field.name for field in fields(RunRecord)}
     for row in build(8).rows:
         assert resolved(row["python"]) is not None
         column = row["column"]
-        assert column is None or column in kept or f'"{column}": ' in inspect.getsource(grid), column
+        assert column is None or column in kept or f'"{column}": ' in inspect.getsource(run_table), column
     with pytest.raises((AttributeError, KeyError)):
         resolved("fitting.laws.SupervisedLaw.delta")
 
