@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from fitting import flops
 from fitting.flops import Shape, forward, parameters, training
-from sweeps.executors import order, ready
 from sweeps.given import GivenTeacher
-from sweeps.grid import State
+from sweeps.grid import OVER, State
+from sweeps.queueing import order, ready
 from sweeps.sharing import trunks
 from sweeps.spec import GridSpec, RunSpec
 
@@ -45,7 +45,7 @@ def estimate(grid: GridSpec, states: dict[str, State], workers: int) -> Estimate
     started = time.perf_counter()
     rates, timed = _rates(grid.cells)
     took = time.perf_counter() - started
-    left = [cell for cell in order(grid.cells) if states[cell.id] in ("waiting", "started", "failed")]
+    left = [cell for cell in order(grid.cells) if states[cell.id] not in OVER]
     trunk_of = trunks(grid.cells)
     seconds = {cell.id: _seconds(cell, rates) * (cell.own_share if cell.id in trunk_of else 1.0) for cell in left}
     total = START_SECONDS + _makespan(left, dict(states), seconds, workers, trunk_of) if left else 0.0
@@ -86,7 +86,7 @@ def _makespan(
         if not running:
             break  # what is left waits for a teacher that will not come
         now, name = heapq.heappop(running)
-        states[name] = "finished"
+        states[name] = "done"
     return now
 
 

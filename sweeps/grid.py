@@ -2,6 +2,7 @@
 
 ```
     DIR/grid.json                      the cells and the corpus, as last asked for
+    DIR/.lock, .locks/ID               held by whoever is at work, on the grid or on a cell
     DIR/logits/                        what is cached of teachers, for all their students
     DIR/cells/ID/spec.json             everything that decides the cell's result
     DIR/cells/ID/journal.jsonl         its log
@@ -14,20 +15,24 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fitting.errors import Faults, InputError
-from sweeps import files, journal
+from sweeps import files, journal, locks
 from sweeps.spec import GridSpec, RunSpec, by_id
 
 GRID_SCHEMA = "distillaw/grid/1"
 RUN_SCHEMA = "distillaw/run/1"
 
-State = Literal["finished", "diverged", "failed", "blocked", "started", "waiting"]
-"""A cell is blocked when its teacher diverged, failed or is itself blocked; started when it can be resumed."""
+State = Literal["planned", "running", "preempted", "done", "diverged", "failed", "blocked"]
+"""A cell is running while a process holds its lock, preempted when it was begun and nobody is at it; it can
+be resumed. It is blocked when a teacher of it diverged, failed or is itself blocked."""
+
+OVER: tuple[State, ...] = ("done", "diverged")
+"""States that nothing changes any more."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +81,43 @@ class Grid:
         """The state of every cell, by id, teachers before students."""
         found: dict[str, State] = {}
         for cell in self.spec.cells:
-            found[cell.id] = self._state(cell, [found[teacher.id] for teacher in cell.teachers if teacher.id in found])
+            found[cell.id] = self.state(cell, [found[teacher.id] for teacher in cell.teachers if teacher.id in found])
         return found
 
-    def _state(self, cell: RunSpec, teachers: Sequence[State]) -> State:
+    def state(self, cell: RunSpec, teachers: Sequence[State] = ()) -> State:
+        """The state of a cell whose teachers are in these."""
+        running = locks.held(self.lock(cell))  # asked first: whoever lets go has left a record, or will not
         folder, record = self.cell(cell), self.record(cell)
         if record is not None:
-            return "diverged" if record["status"] == "diverged" else "finished"
+            return "diverged" if record["status"] == "diverged" else "done"
+        if running:
+            return "running"
         if folder.error.exists():
             return "failed"
         if {"diverged", "failed", "blocked"} & set(teachers):
             return "blocked"
-        return "started" if folder.journal.exists() else "waiting"
+        return "preempted" if folder.journal.exists() else "planned"
+
+    def failed(self) -> set[str]:
+        """The cells that failed, by id, and those that wait for one of them."""
+        states, found = self.states(), set[str]()
+        for cell in self.spec.cells:  # teachers before students
+            waits = states[cell.id] == "blocked" and any(teacher.id in found for teacher in cell.teachers)
+            if states[cell.id] == "failed" or waits:
+                found.add(cell.id)
+        return found
+
+    def has_state(self, cell: RunSpec) -> bool:
+        """Whether a cell can start where a checkpoint, or its trunk, left one."""
+        return self.cell(cell).state.exists()
+
+    def lock(self, cell: RunSpec) -> Path:
+        """The file whose lock a process holds while it works at a cell."""
+        return self.folder / _LOCKS / cell.id
+
+    def at_work(self) -> bool:
+        """Whether a `sweep run` holds the folder."""
+        return locks.held(self.folder / _LOCK)
 
     def record(self, cell: RunSpec) -> Mapping[str, Any] | None:
         """What is recorded of a cell that is done; None of another. Raises `InputError` for a damaged record."""
@@ -198,26 +228,18 @@ def open_grid(folder: Path) -> Grid:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a grid's folder for oneself. Raises `InputError` when another run has it; a kill releases it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out: cannot make the folder {folder}: {error.strerror}") from None
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"--out: another `sweep run` is at work in {folder}; wait for it, or stop it") from None
-    except OSError as error:
-        raise InputError(f"--out: cannot write into {folder}: {error.strerror}") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.hold(folder / _LOCK))
+        except locks.Taken:
+            raise InputError(f"--out: another `sweep run` is at work in {folder}; wait for it, or stop it") from None
+        except OSError as error:
+            raise InputError(f"--out: cannot write into {folder}: {error.strerror}") from None
         yield
-    finally:
-        lock.release()
 
 
 _LOCK = ".lock"
+_LOCKS = ".locks"
 
 _THE_SAME_TEXT = {"stdlib": "the Python it was made with"}
 

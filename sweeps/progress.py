@@ -5,10 +5,20 @@ from typing import Self
 
 from fitting import terminal, units
 from sweeps.bar import bar
-from sweeps.executors import Event
-from sweeps.grid import Grid
+from sweeps.grid import OVER, Grid, State
+from sweeps.queueing import Event
 
 _LINE_SECONDS = 20.0
+
+_SAID: dict[State, str] = {
+    "diverged": "",
+    "failed": "",
+    "blocked": " (its teacher did not finish)",
+    "planned": " again (its process died)",
+    "preempted": " (its process died); it goes on from its last state",
+    "running": " elsewhere; left to the process that is at it",
+}
+"""What is worth a line of its own, and how it is explained."""
 
 
 class Display:
@@ -38,11 +48,10 @@ class Display:
     def tell(self, event: Event) -> None:
         """Show an event."""
         cell = event.cell
-        if cell is not None and event.state in ("finished", "diverged"):
+        if cell is not None and event.state in OVER:
             self._finished.add(cell.id)
-        if cell is not None and event.state in ("diverged", "failed", "blocked"):
-            why = " (its teacher did not finish)" if event.state == "blocked" else ""
-            self._console.print(f"warning: {cell.id}: {event.state}{why}")
+        if cell is not None and event.state in _SAID:
+            self._console.print(f"warning: {cell.id}: {event.state}{_SAID[event.state]}")
         done = self._done()
         left = self._left(done)
         self._bar.update(self._task, description=self._cells(), completed=done, left=left)

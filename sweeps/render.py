@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fitting import flops, terminal, units
 from sweeps.estimate import Estimate
-from sweeps.grid import Grid, State
+from sweeps.grid import OVER, Grid, State
 from sweeps.run_table import epochs
 from sweeps.spec import GridSpec, RunSpec
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State], time: Estimate | None) -> None:
     """Print what a grid would run."""
     out = terminal.console()
-    left = [cell for cell in grid.cells if states[cell.id] not in ("finished", "diverged")]
+    left = [cell for cell in grid.cells if states[cell.id] not in OVER]
     total = sum(cell.total_flops for cell in left)
     done = len(grid.cells) - len(left)
     what = f"{len(grid.cells)} cells" + (f", {done} of them done" if done else "")
@@ -50,7 +50,7 @@ def summary(grid: Grid) -> None:
     for cell in grid.spec.cells:
         loss = _loss(grid, cell)
         state: str = states[cell.id]
-        if state == "started":
+        if state in ("running", "preempted"):
             state += f", {100 * grid.flops_done(cell) / cell.total_flops:.0f} %"
         table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", state)
     terminal.show_table(out, table)

@@ -67,7 +67,7 @@ def wall(asked: Asked, brackets: list[Asked], costs: Cost) -> Wall:
         from sweeps.estimate import estimate
 
         def timed(one: Asked) -> tuple[float, str]:
-            found = estimate(one.spec(), {cell.id: "waiting" for cell in one.cells}, scale.workers)
+            found = estimate(one.spec(), {cell.id: "planned" for cell in one.cells}, scale.workers)
             return found.seconds, found.basis
 
         try:

@@ -20,11 +20,11 @@ from sweeps import checkpoints, corpora, grid_file, journal
 from sweeps import grid as grids
 from sweeps.checkpoints import CheckpointError
 from sweeps.consultation import Consultation
-from sweeps.executors import run_cells
 from sweeps.feeding import validation_loss
 from sweeps.launching import RankError
 from sweeps.ranks import Rank
 from sweeps.run_table import table
+from sweeps.running import How, run
 from sweeps.sharing import pack
 from sweeps.spec import Recipe, RunSpec
 from sweeps.student import Paths, Result
@@ -225,9 +225,9 @@ teachers = "t-L2-16K-s0"
 COMMAND = """
 import sys
 from pathlib import Path
-from sweeps.executors import run_cells
 from sweeps.grid import open_grid
-run_cells(open_grid(Path(sys.argv[1])), workers=1, checkpoint_seconds=0.1)
+from sweeps.running import How, run
+run(open_grid(Path(sys.argv[1])), How(workers=1, checkpoint_seconds=0.1))
 """
 
 
@@ -248,14 +248,14 @@ def test_a_grid_whose_processes_die_with_it_and_that_goes_on(tmp_path: Path) -> 
     while any(alive(pid) for pid in family):
         time.sleep(0.05)
 
-    assert set(grid.states().values()) != {"finished"}
-    run_cells(grid, workers=1, together=2)
-    assert set(grid.states().values()) == {"finished"}
+    assert set(grid.states().values()) != {"done"}
+    run(grid, How(workers=1, together=2))
+    assert set(grid.states().values()) == {"done"}
     for cell, record in zip(grid.spec.cells, table(grid).records, strict=True):
         assert cell.recipe.devices == 2
         expected = train(alone(cell), paths(tmp_path / "alone", cell))
         assert record.loss == pytest.approx(expected.loss, rel=1e-4)
-    assert pack(DISTILLED, [DISTILLED, replace(DISTILLED, id="other")], 2) == [DISTILLED]
+    assert pack([DISTILLED, replace(DISTILLED, id="other")], [], 1, 2) == [DISTILLED]
 
 
 def alive(pid: int) -> bool:

@@ -17,10 +17,14 @@ from typing import Any
 import pytest
 
 from fitting.records import RunTable
-from sweeps import corpora, executors, files, grid_file, journal
+from sweeps import corpora, files, grid_file, journal
 from sweeps import grid as grids
-from sweeps.executors import RunError, run_cells
+from sweeps.errors import RunError
+from sweeps.executors import local
+from sweeps.executors.local import Local
+from sweeps.queueing import run_cells
 from sweeps.run_table import table
+from sweeps.running import How, run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +65,7 @@ def finished(tiny: Path) -> Path:
     out = tiny.parent / "finished"
     done = subprocess.run(command("run", tiny, "--out", out), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "5 finished" in done.stdout
+    assert "5 done" in done.stdout
     assert f"Next: distillaw sweep collect {out} --out runs.csv" in done.stdout
     return out
 
@@ -115,6 +119,10 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def spawned(pid: int) -> list[int]:
+    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the process table from /proc")
 def test_killed_again_and_again_the_records_are_the_same(tiny: Path, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
@@ -139,27 +147,24 @@ def test_killed_again_and_again_the_records_are_the_same(tiny: Path, finished: P
     process.communicate(timeout=60)
     wait_until(lambda: not any(alive(pid) for pid in workers), "orphans to end", 20)
 
-    # kill -9 of a worker, as for want of memory: it is told, and the other worker saves its state
+    # kill -9 of the workers, as for want of memory: others take their place
     began = time.time()
     process = start(tiny, out)
     wait_until(lambda: a_new_state(out, began), "a checkpoint after the orphans")
-    workers = [pid for pid in children(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    os.kill(workers[0], signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 3
-    assert "a worker process died (killed, or out of memory) while running" in err
-    assert "run the same command again" in err
-    assert not any(alive(pid) for pid in workers)
+    workers = spawned(process.pid)
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
 
-    # kill -9 of everything at once
+    # and then of everything at once
     began = time.time()
-    process = start(tiny, out)
     wait_until(lambda: a_new_state(out, began), "a checkpoint after the kill")
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
+    assert "(its process died); it goes on from its last state" in err
+    assert not any(alive(pid) for pid in workers)
     states = grids.open_grid(out).states()
-    assert "started" in states.values()
-    assert set(states.values()) != {"finished"}
+    assert "preempted" in states.values()
+    assert set(states.values()) != {"done"}
 
     done = subprocess.run(command("run", tiny, "--out", out), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -179,7 +184,7 @@ def test_finished_cells_are_never_run_again(
     def no_worker(*_: Any) -> None:
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr("sweeps.executors.ProcessPoolExecutor", no_worker)
+    monkeypatch.setattr("sweeps.executors.local.ProcessPoolExecutor", no_worker)
 
     def stamps() -> dict[str, int]:
         return {str(path): path.stat().st_mtime_ns for path in finished.glob("cells/*/*")}
@@ -244,7 +249,7 @@ def test_json_of_every_command(tiny: Path, finished: Path, tmp_path: Path, disti
 
     run = ask("run", tiny, "--out", finished)
     assert run["schema"] == "distillaw/sweep-run/1"
-    assert run["counts"] == {"finished": 5}
+    assert run["counts"] == {"done": 5}
     status = ask("status", finished)
     assert status["schema"] == "distillaw/sweep-status/1"
     assert status["cells"] == run["cells"]
@@ -298,7 +303,7 @@ def test_a_grid_that_grows_keeps_its_finished_cells(tiny: Path, tmp_path: Path) 
     path = tmp_path / "more.toml"
     path.write_text(TINY + '[[supervised]]\nlayers = 3\ntokens = "64K"\n')
     grown = grids.create(tmp_path / "out", grid_file.load(path), corpus).states()
-    assert (grown[asked.cells[0].id], grown["s-L3-64K-s0"]) == ("finished", "waiting")
+    assert (grown[asked.cells[0].id], grown["s-L3-64K-s0"]) == ("done", "planned")
     assert len(grown) == len(asked.cells) + 1
 
 
@@ -335,20 +340,21 @@ teachers = "t-L1-16K-s0"
     grid.cell(teacher).spec.write_text(json.dumps(wild))
     grid.cell(damaged).state.write_bytes(b"not a checkpoint")
     told = []
+    again = grids.open_grid(out)
     with pytest.raises(RunError) as caught:
-        run_cells(grids.open_grid(out), workers=2, tell=lambda event: told.append((event.cell, event.state)))
+        run_cells(again, lambda _: Local(again, 2, 10.0), tell=lambda event: told.append((event.cell, event.state)))
     assert caught.value.exit_code == 3
     assert "1 of 4 cells failed; run the same command again" in str(caught.value)
     assert f"{damaged.id}: {grid.cell(damaged).state}: cannot be read" in str(caught.value)
     states = grids.open_grid(out).states()
-    assert states == {teacher.id: "diverged", damaged.id: "failed", sound.id: "finished", student.id: "blocked"}
-    assert {state for _, state in told} >= {"diverged", "failed", "finished", "blocked"}
+    assert states == {teacher.id: "diverged", damaged.id: "failed", sound.id: "done", student.id: "blocked"}
+    assert {state for _, state in told} >= {"diverged", "failed", "done", "blocked"}
     assert journal.read(grid.cell(teacher).journal)[-1].train_loss is None
 
     # once the cause is gone, the same call finishes the cell
     grid.cell(damaged).state.unlink()
-    run_cells(grids.open_grid(out), workers=1)
-    assert grids.open_grid(out).states()[damaged.id] == "finished"
+    run(grids.open_grid(out), How(workers=1))
+    assert grids.open_grid(out).states()[damaged.id] == "done"
     kept = table(grids.open_grid(out))
     assert [record.status for record in kept.records] == ["diverged", "finished", "finished"]
 
@@ -383,7 +389,7 @@ def test_a_full_disk_is_said_in_a_line(
     """Whether the disk still takes the reason or not: exit code 3, no traceback, and nothing half written is left."""
     asked, out = grid_file.load(tiny), tmp_path / "out"
     grids.create(out, asked, corpora.load("stdlib").describe())
-    monkeypatch.setattr(executors, "ProcessPoolExecutor", _Here)
+    monkeypatch.setattr(local, "ProcessPoolExecutor", _Here)
     monkeypatch.setattr("torch.set_num_threads", lambda threads: None)  # of a worker's own process
     write = files.write
 
@@ -411,9 +417,8 @@ def _no_space(descriptor: int) -> None:
 class _Here:
     """A pool of one worker that is this process."""
 
-    def __init__(self, workers: int, context: Any, begin: Any, arguments: tuple[Any, str]) -> None:
-        grid = grids.open_grid(Path(arguments[1]))
-        executors._worker = executors._Worker(grid, {cell.id: cell for cell in grid.spec.cells}, arguments[0])
+    def __init__(self, workers: int, context: Any, begin: Any, arguments: tuple[Any, str, Any]) -> None:
+        local._worker = local._Worker(grids.open_grid(Path(arguments[1])), arguments[0])
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         future: Future[Any] = Future()

@@ -7,9 +7,10 @@ import pytest
 from fitting.errors import InputError
 from sweeps import corpora, grid_file, machine
 from sweeps import grid as grids
-from sweeps.executors import run_cells
 from sweeps.grid import Grid
 from sweeps.run_table import table
+from sweeps.running import How
+from sweeps.running import run as run_grid
 from sweeps.spec import RunSpec
 
 GRID = """
@@ -51,7 +52,7 @@ def run(folder: Path, *, workers: int, together: int) -> Grid:
     path.write_text(GRID)
     asked = grid_file.load(path)
     found = grids.create(folder, asked, corpora.load(asked.corpus).describe())
-    run_cells(found, workers=workers, together=together)
+    run_grid(found, How(workers=workers, together=together))
     return found
 
 
@@ -63,7 +64,7 @@ def left(found: Grid, cell: RunSpec) -> tuple[bytes, bytes]:
 
 def test_sharing_changes_no_result(tmp_path: Path) -> None:
     apart, shared = run(tmp_path / "apart", workers=2, together=1), run(tmp_path / "shared", workers=1, together=4)
-    assert set(apart.states().values()) == {"finished"}
+    assert set(apart.states().values()) == {"done"}
     assert [left(apart, cell) for cell in apart.spec.cells] == [left(shared, cell) for cell in shared.spec.cells]
     for found in (apart, shared):
         table(found).write(found.folder / "runs.csv")
