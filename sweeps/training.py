@@ -268,6 +268,7 @@ def _trainer(spec: RunSpec, rank: Rank) -> Trainer:
 _HARMLESS: tuple[tuple[str, type[Warning]], ...] = (
     (r".*does not have many workers", UserWarning),  # batches are slices of memory: workers would only slow them
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),  # lightning's own call into torch
+    (r"The `srun` command is available", UserWarning),  # where Slurm is installed; nothing here is one job of many tasks
     (r"Memory Efficient attention defaults to a non-deterministic", UserWarning),  # on GPUs, which promise no bits
 )
 """Advice that does not apply here, by the beginning of its message."""
