@@ -186,9 +186,9 @@ def test_only_cells_of_the_same_batches_and_targets_are_packed() -> None:
         replace(STUDENT, id="batch", recipe=replace(RECIPE, batch_tokens=256)),
         replace(STUDENT, id="bf16", recipe=replace(RECIPE, precision="bf16")),
     ]
-    assert pack(STUDENT, [*strangers, *SIBLINGS], 10) == SIBLINGS
-    assert pack(STUDENT, SIBLINGS, 2) == SIBLINGS[:2]
-    assert pack(BIG, [BIG, OTHER], 10) == [BIG]
+    assert pack([STUDENT, *strangers, *SIBLINGS[1:]], [], 1, 10) == SIBLINGS
+    assert pack(SIBLINGS, [], 1, 2) == SIBLINGS[:2]
+    assert pack([BIG, OTHER], [], 1, 10) == [BIG]
 
 
 @pytest.mark.parametrize("pool", ["draw", "average"])
