@@ -39,6 +39,11 @@ Gpus = Annotated[
     float, typer.Option("--gpus", min=0.0, metavar="SHARE", help="GPUs of each worker on Ray; 0.25: four share one.")
 ]
 
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", metavar="NAME", help="Show journals in tensorboard or wandb as well. Repeatable."),
+]
+
 
 def run(
     grid: Annotated[Path, typer.Argument(metavar="GRID.toml", help="The grid file.")],
@@ -59,6 +64,7 @@ def run(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print cells, FLOPs and a time; train nothing.")] = False,
     checkpoint_every: CheckpointEvery = 10.0,
+    log: Log = None,
     as_json: Json = False,
 ) -> None:
     """Run the cells of a grid.
@@ -73,6 +79,7 @@ def run(
       distillaw sweep run data/grids/demo.toml --out runs/demo --dry-run
       distillaw sweep run data/grids/demo.toml --out runs/demo --profile
       distillaw sweep run data/grids/demo.toml --out runs/demo --workers 4 --together 4 --json
+      distillaw sweep run data/grids/demo.toml --out runs/demo --log tensorboard
       distillaw sweep run grid.toml --out runs/grid --executor slurm --slurm partition=gpu --slurm gpus_per_node=1
       distillaw sweep run grid.toml --out runs/grid --executor ray --address auto --workers 32 --gpus 0.25
     """
@@ -80,7 +87,7 @@ def run(
 
     if dry_run and profile:
         raise InputError("--dry-run, --profile: exclude each other; keep one")
-    how = _how(executor, workers, together, checkpoint_every, slurm, address, gpus)
+    how = _how(executor, workers, together, checkpoint_every, slurm, address, gpus, log)
     asked = grid_file.load(grid, repeat=repeat)
     corpus = corpora.load(asked.corpus).describe()
     if dry_run:
@@ -111,6 +118,7 @@ def retry(
     address: Address = None,
     gpus: Gpus = 0.0,
     checkpoint_every: CheckpointEvery = 10.0,
+    log: Log = None,
     as_json: Json = False,
 ) -> None:
     """Run again what failed, and the students that waited for it; nothing else.
@@ -124,7 +132,7 @@ def retry(
     """
     from sweeps import grid as grids
 
-    how = _how(executor, workers, together, checkpoint_every, slurm, address, gpus)
+    how = _how(executor, workers, together, checkpoint_every, slurm, address, gpus, log)
     found = grids.open_grid(folder)
     _require_training()
     with grids.locked(folder):
@@ -146,6 +154,7 @@ def _how(
     slurm: list[str] | None,
     address: str | None,
     gpus: float,
+    log: list[str] | None,
 ) -> "How":
     from sweeps.running import How
 
@@ -157,7 +166,7 @@ def _how(
         elif key in settings:
             faults.add(f"--slurm {text}: {key} is set twice")
         settings[key] = value
-    how = How(executor, workers, together, checkpoint_every, settings, address, gpus)
+    how = How(executor, workers, together, checkpoint_every, settings, address, gpus, tuple(log or ()))
     faults.collect(how.check)
     faults.raise_if_any()
     return how

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from fitting.errors import Faults
+from sweeps import mirrors
 from sweeps.grid import Grid
 
 EXECUTORS = ("local", "slurm", "ray")
@@ -15,7 +16,8 @@ class How:
 
     `workers` groups of cells at once; `together` students at most on one teacher forward (None: where it is cheaper).
     Of Slurm: `slurm`, what submitit passes to sbatch. Of Ray: the `address` of a cluster (None: one for this run, on
-    this machine), and the GPUs of each group, `gpus`, which may be a fraction.
+    this machine), and the GPUs of each group, `gpus`, which may be a fraction. `logs` is where journals are shown, beside
+    their files: of `mirrors.NAMES`.
     """
 
     executor: str = "local"
@@ -25,6 +27,7 @@ class How:
     slurm: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
     gpus: float = 0.0
+    logs: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise `InputError` for what does not belong together."""
@@ -38,6 +41,7 @@ class How:
         if self.gpus and self.executor != "ray":
             remedy = {"slurm": "--slurm gpus_per_node=1"}.get(self.executor, "local workers share the GPUs there are")
             faults.add(f"--gpus: is for --executor ray; {remedy}")
+        faults.collect(mirrors.check, self.logs)
         faults.raise_if_any()
 
 
@@ -61,7 +65,7 @@ def run(grid: Grid, how: How, only: Collection[str] | None = None) -> str:
             return OnRay(grid, slots, how.checkpoint_seconds, how.address, how.gpus)
         from sweeps.executors.local import Local
 
-        return Local(grid, slots, how.checkpoint_seconds)
+        return Local(grid, slots, how.checkpoint_seconds, how.logs)
 
     with Display(grid) as display:
         run_cells(grid, engine, only=only, together=how.together, tell=display.tell)

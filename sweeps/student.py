@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from fitting import flops
-from sweeps import checkpoints, corpora, objectives, parametrisation, schedule
+from sweeps import checkpoints, corpora, journal, objectives, parametrisation, schedule
 from sweeps.evaluation.measures import measured
 from sweeps.feeding import validation_loss
 from sweeps.journal import Entry, Journal
+from sweeps.mirrors import Mirrors
 from sweeps.models import Transformer
 from sweeps.ranks import Rank
 from sweeps.spec import RunSpec
@@ -53,7 +54,7 @@ class Branch:
 class Paths:
     """Where a run keeps its files and finds its teachers, in the order of `RunSpec.teachers`.
 
-    `logits` is the folder of what is cached of teachers, shared by all runs of a grid.
+    `logits` is the folder of what is cached of teachers, shared by all runs of a grid. `mirrors` show the journal.
     """
 
     journal: Path
@@ -62,6 +63,7 @@ class Paths:
     teachers: tuple[Path, ...] = ()
     branches: tuple[Branch, ...] = ()
     logits: Path | None = None
+    mirrors: Mirrors | None = None
 
 
 class Student:
@@ -106,6 +108,8 @@ class Student:
         if progress is not None:
             self.start = progress.step
             self.sums = progress.sums.view(self._rank.world, -1)[self._rank.place].clone()
+            if self._rank.writes:
+                journal.restore(paths.journal, progress.entries)
         self.val_loss = math.nan
         self._every = -(-spec.steps // ENTRIES)
 
@@ -209,13 +213,16 @@ class Student:
         self.sums.zero_()
         self._entry_at, self._entry_step, self._entry_work = time.monotonic(), step, work
 
-    def save(self, step: int) -> bool:
-        """Write the state after `step` updates, unless the run has diverged: whether it has not."""
+    def save(self, step: int) -> None:
+        """Write the state after `step` updates; not of a run that has diverged, which its next journal entry ends.
+
+        When states are saved is chance, and the journal does not depend on it.
+        """
         sums = self._rank.joined(self.sums)
         if not bool(sums.isfinite().all()):
-            return False
-        self._write(self.paths.state, self.spec, checkpoints.Progress(step, sums))
-        return True
+            return
+        entries = tuple(journal.read(self.paths.journal)) if self._rank.writes else ()
+        self._write(self.paths.state, self.spec, checkpoints.Progress(step, sums, entries))
 
     def branch(self, step: int) -> None:
         """Leave a state to the shorter runs whose trunk ends here."""

@@ -20,9 +20,8 @@ from torch.utils.data import DataLoader
 
 from fitting import flops
 from fitting.errors import DistillawError
-from sweeps import corpora, launching
+from sweeps import corpora, launching, mirrors
 from sweeps.feeding import Batches
-from sweeps.journal import Journal
 from sweeps.machine import compile_in_place
 from sweeps.peaks import peak
 from sweeps.ranks import Rank
@@ -121,7 +120,8 @@ def _train(
     run = Run(students, members, corpus, checkpoint_seconds, stop, done, rank)
     try:
         for student in students if rank.writes else ():
-            student.journal = Journal(student.paths.journal)
+            where = student.paths
+            student.journal = mirrors.journal(where.journal, student.spec, student.start, where.mirrors)
         run.fit()
     finally:
         for student in students:
@@ -227,15 +227,13 @@ class Run(LightningModule):
         assert student.result is not None
         student.close()
         self._done(student.spec, student.result)
+        if student.journal is not None:
+            student.journal.close()
 
     def _save(self, step: int) -> None:
         for student in self._students:
-            if student.result is not None or student.start > step:
-                continue
-            if student.save(step):
-                continue
-            student.log(step, self._work, self._peak)  # which ends it
-            self._end(student)
+            if student.result is None and student.start <= step:
+                student.save(step)
         self._saved_at = time.monotonic()
 
 

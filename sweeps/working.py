@@ -55,11 +55,18 @@ class Asked:
         self.by = signal.Signals(number)
 
 
-def work(grid: Grid, names: Sequence[str], checkpoint_seconds: float, stop: Callable[[], bool]) -> dict[str, State]:
+def work(
+    grid: Grid,
+    names: Sequence[str],
+    checkpoint_seconds: float,
+    stop: Callable[[], bool],
+    logs: tuple[str, ...] = (),
+) -> dict[str, State]:
     """Train cells together, to their ends; an error is written down, not raised. Says in what state each is now.
 
     A cell that is over already stays as it is, and one at which another process works is left to it ("running"). One
-    that had to stop is "preempted". Raises `RunError` where a full disk takes not even the reason of an error.
+    that had to stop is "preempted". `logs` are the mirrors that journals have (`mirrors.NAMES`). Raises `RunError` where
+    a full disk takes not even the reason of an error.
     """
     known = by_id(grid.spec.cells)
     ended: dict[str, State] = {}
@@ -71,18 +78,25 @@ def work(grid: Grid, names: Sequence[str], checkpoint_seconds: float, stop: Call
             except locks.Taken:
                 ended[name] = "running"
                 continue
+            except OSError as error:
+                raise RunError(f"{error.filename}: cannot be locked ({error.strerror}); then {AGAIN}") from None
             record = grid.record(known[name])  # of whoever had the lock before
             if record is None:
                 mine.append(known[name])
             else:
                 ended[name] = "diverged" if record["status"] == "diverged" else "done"
         if mine and not stop():
-            _train(grid, mine, checkpoint_seconds, stop, ended)
+            _train(grid, mine, checkpoint_seconds, stop, logs, ended)
     return {name: ended.get(name, "preempted") for name in names}
 
 
 def _train(
-    grid: Grid, cells: Sequence[RunSpec], checkpoint_seconds: float, stop: Callable[[], bool], ended: dict[str, State]
+    grid: Grid,
+    cells: Sequence[RunSpec],
+    checkpoint_seconds: float,
+    stop: Callable[[], bool],
+    logs: tuple[str, ...],
+    ended: dict[str, State],
 ) -> None:
     def done(cell: RunSpec, result: "Result") -> None:
         grid.finish(cell, result.status, result.loss, result.measured)
@@ -100,7 +114,7 @@ def _train(
             files.remove_partials(grid.cell(cell).path)
         with suppress(Interrupted):
             train_together(
-                [(cell, _paths(grid, cell)) for cell in cells],
+                [(cell, _paths(grid, cell, logs)) for cell in cells],
                 corpora.load(grid.spec.corpus),
                 checkpoint_seconds=checkpoint_seconds,
                 stop=stop,
@@ -127,7 +141,8 @@ def _write_down(grid: Grid, error: Exception, cells: Sequence[RunSpec]) -> None:
         ) from None
 
 
-def _paths(grid: Grid, cell: RunSpec) -> "Paths":
+def _paths(grid: Grid, cell: RunSpec, logs: tuple[str, ...]) -> "Paths":
+    from sweeps.mirrors import Mirrors
     from sweeps.student import Branch, Paths
 
     folder = grid.cell(cell)
@@ -142,4 +157,12 @@ def _paths(grid: Grid, cell: RunSpec) -> "Paths":
         Path(given[teacher.id]) if isinstance(teacher, GivenTeacher) else grid.cell(teacher).model
         for teacher in cell.teachers
     )
-    return Paths(folder.journal, folder.state, folder.model, teachers, tuple(branches), grid.folder / "logits")
+    return Paths(
+        folder.journal,
+        folder.state,
+        folder.model,
+        teachers,
+        tuple(branches),
+        grid.folder / "logits",
+        Mirrors(logs, grid.folder, grid.spec.name),
+    )

@@ -27,10 +27,11 @@ class Local:
 
     tries = 3
 
-    def __init__(self, grid: Grid, slots: int, checkpoint_seconds: float) -> None:
-        self.slots, self._checkpoint_seconds = slots, checkpoint_seconds
+    def __init__(self, grid: Grid, slots: int, checkpoint_seconds: float, logs: tuple[str, ...] = ()) -> None:
+        self.slots, self._checkpoint_seconds, self._logs = slots, checkpoint_seconds, logs
         self._context = get_context("spawn")  # a fork after torch has started its threads may hang
-        self._stop = self._context.Event()
+        # no Event: that has a lock, and a worker killed while it asked would leave everybody waiting for it
+        self._stop = self._context.RawValue("b", 0)
         self._folder = str(grid.folder)
         self._one_gpu = slots > 1 and all(cell.recipe.devices == 1 for cell in grid.spec.cells)
         self._pools: list[ProcessPoolExecutor] = []
@@ -40,10 +41,10 @@ class Local:
         busy = self._at.values()
         pool = next((pool for pool in self._pools if pool not in busy), None) or self._more()
         try:
-            group = pool.submit(_work, names, self._checkpoint_seconds)
+            group = pool.submit(_work, names, self._checkpoint_seconds, self._logs)
         except BrokenProcessPool:  # its process died while it had nothing to do
             pool = self._replaced(pool)
-            group = pool.submit(_work, names, self._checkpoint_seconds)
+            group = pool.submit(_work, names, self._checkpoint_seconds, self._logs)
         self._at[group] = pool
         return group
 
@@ -62,7 +63,7 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._stop.value = 1
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -72,7 +73,7 @@ class Local:
 
     def _replaced(self, pool: ProcessPoolExecutor) -> ProcessPoolExecutor:
         place = self._pools.index(pool)
-        pool.shutdown(wait=False)
+        pool.shutdown(wait=True)  # until its process is gone, with all that it held
         self._pools[place] = self._pool(place)
         return self._pools[place]
 
@@ -95,7 +96,7 @@ class _Worker:
     busy: bool = False
 
     def should_stop(self) -> bool:
-        return self.terminated or bool(self.stop.is_set())
+        return self.terminated or bool(self.stop.value)
 
     def on_signal(self, *_: object) -> None:
         self.terminated = True
@@ -132,10 +133,10 @@ def _keep_one_gpu(place: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = names[place % len(names)]  # read when CUDA is first used
 
 
-def _work(names: list[str], checkpoint_seconds: float) -> dict[str, State]:
+def _work(names: list[str], checkpoint_seconds: float, logs: tuple[str, ...]) -> dict[str, State]:
     _worker.busy = True
     try:
-        return working.work(_worker.grid, names, checkpoint_seconds, _worker.should_stop)
+        return working.work(_worker.grid, names, checkpoint_seconds, _worker.should_stop, logs)
     finally:
         _worker.busy = False
         if _worker.terminated:  # the states are saved; back in the pool nobody would send this process home
