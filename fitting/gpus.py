@@ -12,6 +12,11 @@ PEAKS = {
 """Dense peak FLOP/s by the makers' data sheets, SXM or OAM boards: bf16, on the V100 fp16."""
 
 
+def source(gpu: str) -> str:
+    """What the peak of a GPU is, and by whom."""
+    return f"dense {'fp16' if gpu == 'v100' else 'bf16'} by the maker's data sheet, SXM or OAM board"
+
+
 def find(board: str) -> float | None:
     """The peak of a board by the name that its driver gives ("NVIDIA H100 80GB HBM3"); None where it is not known."""
     words = board.casefold().replace("-", " ").split()

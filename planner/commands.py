@@ -23,6 +23,8 @@ def teacher_exists(
     gpu_hours: options.GpuHours = None,
     gpu: options.Gpu = None,
     mfu: options.Mfu = None,
+    count: options.Count = None,
+    price: options.Price = None,
     target_loss: options.TargetLoss = None,
     teacher: Annotated[str | None, typer.Option("--teacher", help="Size of the teacher at hand.")] = None,
     teacher_loss: Annotated[str | None, typer.Option("--teacher-loss", help="Its cross-entropy, nats/token.")] = None,
@@ -69,6 +71,8 @@ def train_teacher(
     gpu_hours: options.GpuHours = None,
     gpu: options.Gpu = None,
     mfu: options.Mfu = None,
+    count: options.Count = None,
+    price: options.Price = None,
     target_loss: options.TargetLoss = None,
     max_teacher: options.MaxTeacher = None,
     max_teacher_tokens: options.MaxTeacherTokens = None,
@@ -88,6 +92,7 @@ def train_teacher(
       distillaw plan train-teacher --student 1B --budget 1e23
       distillaw plan train-teacher --student 1B --budget 1e23 --pay-logits 0 --pay-pretraining .25
       distillaw plan train-teacher --student 1B --target-loss 2.2
+      distillaw plan train-teacher --student 1B --budget 1e23 --gpu h100 --count 64 --mfu 0.4 --price 1.8
       distillaw plan train-teacher --student 100K --budget 1e13 --law law.json --json
     """
     given = dict(locals())
@@ -188,6 +193,10 @@ def _answer(given: dict[str, Any], other: str) -> None:
             limits=asked.limits,
             interval=asked.interval,
         )
+    if asked.hardware is not None:
+        from planner.bills import billed
+
+        result = billed(result, asked.hardware)
     if given["strict"]:
         refuse(asked.law, result.outside)
     if given["plot"] is not None:

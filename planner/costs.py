@@ -1,40 +1,60 @@
-"""What a budget is in the units that people rent: GPU-hours at an achieved fraction of the peak."""
+"""What FLOPs are in the units that people rent: GPU-hours at an achieved fraction of the peak, days, money."""
 
 import difflib
+import math
 from dataclasses import dataclass
 
 from fitting.errors import Faults
-from fitting.gpus import PEAKS
+from fitting.gpus import PEAKS, source
 
 SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class GpuHours:
-    """`hours` of a GPU that does `peak` FLOP/s at best, of which training achieves the share `mfu`."""
+class Hardware:
+    """GPUs by their name in `PEAKS`, of which training achieves the share `mfu` of the dense peak.
 
-    hours: float
+    `count` of them work at once, where days are asked for; `price` is that of one GPU-hour, in any currency, where
+    money is. Raises `InputError` with every fault, and with the nearest name for a GPU that is not there.
+    """
+
     gpu: str
-    peak: float
     mfu: float
+    count: float | None = None
+    price: float | None = None
+
+    def __post_init__(self) -> None:
+        faults = Faults()
+        name = self.gpu.strip().casefold()
+        if name not in PEAKS:
+            near = difflib.get_close_matches(name, PEAKS, n=1, cutoff=0.4)
+            meant = f"; did you mean {near[0]!r}?" if near else "."
+            faults.add(f"--gpu: no GPU is called {self.gpu!r}{meant} There are {', '.join(PEAKS)}")
+        if not 0 < self.mfu <= 1:
+            faults.add(f"--mfu: the achieved share of the peak lies in (0, 1], not {self.mfu:g}")
+        if self.count is not None and not (self.count >= 1 and self.count == int(self.count)):
+            faults.add(f"--count: GPUs are counted in whole numbers from 1 on, not {self.count:g}")
+        if self.price is not None and not (math.isfinite(self.price) and self.price > 0):
+            faults.add(f"--price: a GPU-hour costs more than zero, not {self.price:g}; without a price leave it out")
+        faults.raise_if_any()
+        object.__setattr__(self, "gpu", name)
+        if self.count is not None:
+            object.__setattr__(self, "count", int(self.count))
 
     @property
-    def flops(self) -> float:
-        """The FLOPs that they buy: hours x 3600 x peak x MFU."""
-        return self.hours * SECONDS * self.peak * self.mfu
+    def peak(self) -> float:
+        """Dense FLOP/s at best."""
+        return PEAKS[self.gpu]
 
+    @property
+    def source(self) -> str:
+        """What the peak is, and by whom."""
+        return source(self.gpu)
 
-def gpu_hours(hours: float, gpu: str, mfu: float) -> GpuHours:
-    """Hours of a GPU by its name in `PEAKS`. Raises `InputError` with the nearest name for one that is not there."""
-    faults = Faults()
-    name = gpu.strip().casefold()
-    if name not in PEAKS:
-        near = difflib.get_close_matches(name, PEAKS, n=1, cutoff=0.4)
-        meant = f"; did you mean {near[0]!r}?" if near else "."
-        faults.add(f"--gpu: no GPU is called {gpu!r}{meant} There are {', '.join(PEAKS)}")
-    if not 0 < mfu <= 1:
-        faults.add(f"--mfu: the achieved share of the peak lies in (0, 1], not {mfu:g}")
-    if not hours > 0:
-        faults.add(f"--gpu-hours: must be greater than zero, not {hours:g}")
-    faults.raise_if_any()
-    return GpuHours(hours, name, PEAKS[name], mfu)
+    def hours(self, flops: float) -> float:
+        """The GPU-hours that so many FLOPs take."""
+        return flops / (SECONDS * self.peak * self.mfu)
+
+    def flops(self, hours: float) -> float:
+        """The FLOPs that so many GPU-hours buy: hours x 3600 x peak x MFU."""
+        return hours * SECONDS * self.peak * self.mfu

@@ -13,6 +13,10 @@ Budgets = Annotated[
 GpuHours = Annotated[str | None, typer.Option("--gpu-hours", help="In place of --budget, with --gpu and --mfu: 50000.")]
 Gpu = Annotated[str | None, typer.Option("--gpu", help="Which GPU: a100, h100, h200, b200, l40s, mi300x or v100.")]
 Mfu = Annotated[str | None, typer.Option("--mfu", help="Share of its peak that training achieves: 0.4.")]
+Count = Annotated[str | None, typer.Option("--count", help="GPUs at work at once, for days: 64. With --gpu and --mfu.")]
+Price = Annotated[
+    str | None, typer.Option("--price", help="Of a GPU-hour, in any currency: 1.8. With --gpu and --mfu.")
+]
 TargetLoss = Annotated[
     str | None,
     typer.Option("--target-loss", help="In place of --budget: the student's nats/token to reach for the least FLOPs."),

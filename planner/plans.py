@@ -143,6 +143,37 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one part of a plan takes: GPU-hours, days on all GPUs at once, money; None where a number is missing."""
+
+    flops: float
+    gpu_hours: float
+    days: float | None
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A plan in GPU-hours, days and money.
+
+    `student`, `teacher` and `forwards` are the training of the two and the teacher's forward passes, as far as the
+    scenario pays them; `supervised` is the whole bill of training directly instead. `peak` is dense FLOP/s.
+    """
+
+    gpu: str
+    peak: float
+    peak_source: str
+    mfu: float
+    count: float | None
+    price: float | None
+    student: Part
+    teacher: Part
+    forwards: Part
+    total: Part
+    supervised: Part | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to do with a budget in one scenario (schema distillaw/plan/1).
 
@@ -169,6 +200,7 @@ class Plan:
     certainty: Certainty | None = None
     sensitivity: Sensitivity | None = None
     target: Target | None = None
+    bill: Bill | None = None
 
     @property
     def unspent(self) -> float:
@@ -207,7 +239,7 @@ class Plan:
             "teacher": data["teacher"],
             "flops": {**data["flops"], "total": self.flops.total},
             **{key: data[key] for key in ("supervised", "verdict", "margin", "margin_scale", "margin_basis")},
-            **{key: data[key] for key in ("near_optimal", "runner_up", "certainty", "sensitivity", "target")},
+            **{key: data[key] for key in ("near_optimal", "runner_up", "certainty", "sensitivity", "target", "bill")},
             "support": dict(self.support),
             "warnings": data["warnings"],
         }

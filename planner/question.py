@@ -12,16 +12,17 @@ from fitting.errors import Faults, Infeasible
 from fitting.known import KnownLaw
 from fitting.library import load_law, parse_size
 from fitting.published import DEFAULT_LAW
-from planner.costs import GpuHours, gpu_hours
+from planner.costs import Hardware
 from planner.decision import level_of
 from planner.scenarios import Charges, Limits, Teacher
 
 _QUESTION = ("student", "budget", "gpu_hours", "gpu", "mfu", "target_loss")
+_BILL = ("count", "price")
 _TEACHERS = ("max_teacher", "max_teacher_tokens", "pay_logits")
 _LAW = ("law", "total", "interval")
 _UNDERSTOOD = {
-    "plan teacher-exists": (*_QUESTION, *_TEACHERS, *_LAW),
-    "plan train-teacher": (*_QUESTION, *_TEACHERS, "pay_pretraining", *_LAW),
+    "plan teacher-exists": (*_QUESTION, *_BILL, *_TEACHERS, *_LAW),
+    "plan train-teacher": (*_QUESTION, *_BILL, *_TEACHERS, "pay_pretraining", *_LAW),
     "plan compare": (*_QUESTION, *_TEACHERS, "pay_pretraining", *_LAW),
     "crossover": ("student", "pay_logits", "pay_pretraining", "law", "total"),
 }
@@ -48,7 +49,8 @@ class Question:
     limits: Limits | None
     teacher: Teacher | None
     interval: float | None
-    bought: GpuHours | None
+    hardware: Hardware | None
+    hours: float | None
     given: Mapping[str, Any]
 
     def command(self, name: str) -> str:
@@ -58,18 +60,20 @@ class Question:
     @property
     def words(self) -> str:
         """What the GPU-hours buy, where the budget was given in them."""
-        if self.bought is None:
+        found = self.hardware
+        if self.hours is None or found is None:
             return ""
-        found = self.bought
         return (
-            f"{units.count(found.hours)} {found.gpu.upper()} hours at {found.mfu:.0%} of {units.flops(found.peak)} "
-            f"FLOP/s are {units.flops(found.flops)} FLOPs."
+            f"{units.count(self.hours)} {found.gpu.upper()} hours at {found.mfu:.0%} of {units.flops(found.peak)} "
+            f"FLOP/s are {units.flops(found.flops(self.hours))} FLOPs."
         )
 
 
 def command(given: Mapping[str, Any], name: str, **others: str) -> str:
     """The command line that asks `distillaw NAME` what the flags in `given` ask, with `others` in place of some."""
     told: dict[str, Any] = {**given, **others}
+    if told.get("gpu_hours") is None and "count" not in _UNDERSTOOD[name]:
+        told = {**told, "gpu": None, "mfu": None}  # they are for a bill, which that command does not write
     parts = ["distillaw", *name.split()]
     for flag in _UNDERSTOOD[name]:
         value = told.get(flag)
@@ -87,7 +91,8 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
     faults = Faults()
     law = faults.collect(load_law, given["law"])
     student = faults.collect(parse_size, given["student"], "--student", law, with_embeddings=given["total"])
-    budgets, target, bought = _amount(faults, given, ranges=ranges)
+    hardware = _hardware(faults, given)
+    budgets, target, hours = _amount(faults, given, hardware, ranges=ranges)
     shares = [
         faults.collect(units.parse_share, given.get(name, absent), f"--{name.replace('_', '-')}")
         for name, absent in (("pay_logits", "1"), ("pay_pretraining", "0"))
@@ -125,7 +130,8 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
         limits,
         teacher,
         level,
-        bought,
+        hardware,
+        hours,
         given,
     )
 
@@ -169,15 +175,36 @@ def refuse(law: KnownLaw, outside: Mapping[str, float]) -> None:
         )
 
 
+def _hardware(faults: Faults, given: dict[str, Any]) -> Hardware | None:
+    """The GPUs that FLOPs are counted in; without `--gpu-hours` only a command that writes bills has a use for them."""
+    told = {name: given.get(name) for name in ("gpu", "mfu", "count", "price")}
+    if all(value is None for value in told.values()):
+        return None
+    bills = "count" in given and given.get("candidates") is None
+    if given.get("gpu_hours") is None and not bills:
+        for name, value in told.items():
+            if value is not None:
+                faults.add(f"--{name}: belongs to --gpu-hours, which is missing")
+    missing = [f"--{name}" for name in ("gpu", "mfu") if told[name] is None]
+    if missing:
+        if given.get("gpu_hours") is None and bills:
+            said = ", ".join(f"--{name}" for name, value in told.items() if value is not None)
+            faults.add(f"{said}: needs {' and '.join(missing)} too, as in --gpu h100 --mfu 0.4")
+        return None
+    read = {name: _positive(faults, told[name], f"--{name}") for name in ("mfu", "count", "price")}
+    return faults.collect(Hardware, str(told["gpu"]), read["mfu"] or 1.0, read["count"], read["price"])
+
+
+def _positive(faults: Faults, text: str | None, flag: str) -> float | None:
+    return None if text is None else faults.collect(units.parse, text, flag)
+
+
 def _amount(
-    faults: Faults, given: dict[str, Any], *, ranges: bool
-) -> tuple[tuple[float, ...], float | None, GpuHours | None]:
+    faults: Faults, given: dict[str, Any], hardware: Hardware | None, *, ranges: bool
+) -> tuple[tuple[float, ...], float | None, float | None]:
     """Budgets, or a target, or the GPU-hours that a budget was given in."""
     named = {f"--{name.replace('_', '-')}": given.get(name) for name in ("budget", "gpu_hours", "target_loss")}
     said = [name for name, value in named.items() if value is not None]
-    for name in ("gpu", "mfu"):
-        if given.get(name) is not None and given.get("gpu_hours") is None:
-            faults.add(f"--{name}: belongs to --gpu-hours, which is missing")
     if len(said) != 1:
         told = "none is given" if not said else f"{' and '.join(said)} are given"
         faults.add(f"--budget, --gpu-hours or --target-loss: give exactly one of them; {told}")
@@ -190,10 +217,9 @@ def _amount(
     missing = [f"--{name}" for name in ("gpu", "mfu") if given.get(name) is None]
     if missing:
         faults.add(f"--gpu-hours: needs {' and '.join(missing)} too, as in --gpu h100 --mfu 0.4")
+    if hardware is None or hours is None:
         return (), None, None
-    mfu = faults.collect(units.parse, given["mfu"], "--mfu")
-    bought = faults.collect(gpu_hours, hours or 1.0, given["gpu"], mfu or 1.0)
-    return (() if bought is None else (bought.flops,)), None, bought
+    return (hardware.flops(hours),), None, hours
 
 
 def _budgets(faults: Faults, text: str, *, ranges: bool) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from fitting import terminal
 from fitting.flops import Convention
 from fitting.known import Range
 from fitting.units import count, flops
+from planner import bill_report
 from planner.plans import Plan
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
 
@@ -38,6 +39,10 @@ def _print(result: Plan, out: Console) -> None:
     out.print()
     terminal.show_table(out, breakdown(result))
     out.print()
+    if result.bill is not None:
+        terminal.show_table(out, bill_report.table(result.bill))
+        out.print(bill_report.words(result.bill))
+        out.print()
     for sentence in (sureness(result), changes(result)):
         if sentence:
             out.print(sentence)
