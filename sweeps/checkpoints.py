@@ -1,12 +1,17 @@
 """What a run leaves on the disk: a resumable state while it trains, and a model that can teach once it is done.
 
 Both are safetensors (no pickle), written whole or not at all. The state keeps the weights, AdamW's moments, the
-running sums of the journal and the number of updates made; batches and the learning rate are functions of the
-step and need no state. A teacher is no part of its student's files.
+journal and its running sums, and the number of updates made; batches and the learning rate are functions of the
+step and need no state. A teacher is no part of its student's files. A SHA-256 in the header tells a file whose bits
+have changed.
 """
 
+import hashlib
 import json
+import logging
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,7 @@ from torch import Tensor, nn
 from fitting import flops
 from fitting.errors import DistillawError
 from sweeps import files
+from sweeps.journal import Entry
 from sweeps.models import Transformer
 from sweeps.parametrisation import output_scale
 from sweeps.spec import RunSpec
@@ -27,17 +33,24 @@ STATE_SCHEMA = "distillaw/state/1"
 MODEL_SCHEMA = "distillaw/model/1"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
+_LOG = logging.getLogger(__name__)
+
 
 class CheckpointError(DistillawError):
     """A file of a run that cannot be used."""
 
 
+class Damaged(ValueError):
+    """A file is not what was written as it; it says how that shows."""
+
+
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: updates made, and the sums since its last journal entry."""
+    """Where a run stands: updates made, the sums since its last journal entry, and its entries so far."""
 
     step: int
     sums: Tensor
+    entries: tuple[Entry, ...] = ()
 
 
 def save_state(path: Path, spec: RunSpec, model: nn.Module, optimizer: torch.optim.Optimizer, at: Progress) -> None:
@@ -47,25 +60,31 @@ def save_state(path: Path, spec: RunSpec, model: nn.Module, optimizer: torch.opt
         for moment in _MOMENTS:
             tensors[f"adamw.{moment}.{name}"] = optimizer.state[parameter][moment]
     tensors["sums"] = at.sums
-    header = {"schema": STATE_SCHEMA, "digest": spec.digest(), "step": at.step}
+    journal = [asdict(entry) for entry in at.entries if entry.step <= at.step]
+    header = {"schema": STATE_SCHEMA, "digest": spec.digest(), "step": at.step, "journal": journal}
     _write(path, tensors, header)
 
 
 def load_state(path: Path, spec: RunSpec, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
     """Restore model and optimizer, and say where the run stood; None where there is no state yet.
 
-    Raises `CheckpointError` for a file that cannot be read or belongs to another run.
+    A file that is damaged is set aside with a warning, and is none. Raises `CheckpointError` for that of another run.
     """
-    if not path.exists():
+    try:
+        header, tensors = _read(path)
+    except FileNotFoundError:
         return None
-    header, tensors = _read(path)
+    except Damaged as damage:
+        _set_aside(path, damage)
+        return None
     if header.get("schema") != STATE_SCHEMA or header.get("digest") != spec.digest():
         raise CheckpointError(f"{path}: is the state of another run; remove it to start {spec.id} afresh")
     model.load_state_dict({name: tensors[f"model.{name}"] for name in model.state_dict()})
     for name, parameter in model.named_parameters():
         state = {moment: tensors[f"adamw.{moment}.{name}"] for moment in _MOMENTS}
         optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
-    return Progress(header["step"], tensors["sums"])
+    entries = tuple(Entry(**entry) for entry in header.get("journal", []))
+    return Progress(header["step"], tensors["sums"], entries)
 
 
 def save_model(path: Path, spec: RunSpec, model: nn.Module, loss: float, corpus: Mapping[str, Any]) -> None:
@@ -109,19 +128,47 @@ def load_model(path: Path, digest: str | None = None) -> Transformer:
         model.load_state_dict(tensors)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())  # torch's take several lines
-        raise CheckpointError(f"{path}: no usable model ({reason}); remove its folder and run it again") from None
+        raise CheckpointError(
+            f"{path}: no usable model ({reason}); remove {path.parent}, and `sweep run` trains it again"
+        ) from None
     return model.requires_grad_(False).eval()
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    files.write(path, save(stored, {"json": json.dumps(header)}))
+    checked = {**header, "sha256": digest(json.dumps(header), stored)}
+    files.write(path, save(stored, {"json": json.dumps(checked)}))  # of several keys, safetensors shuffles the order
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header and the tensors of a file. Raises `Damaged`, or `OSError` where the disk says no."""
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("json", "{}"))
-        return header, load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); remove it to start its run afresh") from None
+        tensors = load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise Damaged(f"cannot be read: {error}") from None
+    if "schema" not in header:
+        raise Damaged("its header is gone")
+    checksum = header.pop("sha256", None)  # older files have none
+    if checksum not in (None, digest(json.dumps(header), tensors)):
+        raise Damaged("its checksum does not match")
+    return header, tensors
+
+
+def _set_aside(path: Path, damage: Damaged) -> None:
+    """Take a damaged state out of the way, and say so."""
+    aside = path.with_name(f"{path.name}.damaged")
+    with suppress(FileNotFoundError):  # another process of the same cell was first, and has said so
+        os.replace(path, aside)
+        _LOG.warning("warning: %s: %s; kept as %s, and its run starts afresh", path, damage, aside.name)
+
+
+def digest(described: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over a description and over tensors: their names, types, shapes and bytes."""
+    found = hashlib.sha256(described.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content: Any = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        found.update(content)
+    return found.hexdigest()

@@ -18,17 +18,17 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+        _sync_folder(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
         error.filename = str(path)  # a failing write names none
         raise
-    _sync_folder(path.parent)
 
 
 def remove_partials(folder: Path) -> None:
     """Remove what a kill left half written."""
     for path in folder.glob("*.partial"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

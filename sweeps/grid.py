@@ -166,12 +166,14 @@ def create(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> Grid:
         "cells": [cell.id for cell in spec.cells],
     }
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.remove_partials(folder)
+        files.write_json(folder / "grid.json", described)  # first: a folder with cells and without it is not ours
         for cell in spec.cells:
             files_of = grid.cell(cell)
             files_of.path.mkdir(parents=True, exist_ok=True)
             if not files_of.spec.exists():
                 files.write_json(files_of.spec, cell.to_dict())
-        files.write_json(folder / "grid.json", described)
     except OSError as error:
         raise InputError(f"--out: cannot write {error.filename}: {error.strerror}") from None
     return grid
@@ -203,7 +205,7 @@ def check(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> None:
                     f"--out: {folder} holds a cell {name} that was specified otherwise ({differ}); "
                     "choose another folder"
                 )
-    elif folder.exists() and any(path.name != _LOCK for path in folder.iterdir()):
+    elif folder.exists() and any(path.name != _LOCK and path.suffix != ".partial" for path in folder.iterdir()):
         faults.add(f"--out: {folder} is not empty and holds no grid; choose another folder")
     faults.raise_if_any()
 

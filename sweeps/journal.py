@@ -1,12 +1,12 @@
 """The log of a run: one JSON object a line, only ever appended to, keyed by step.
 
 A resumed run repeats the steps since its last checkpoint and logs them again: on reading, the last line of a
-step wins. A kill can tear the last line: reading leaves it out, and the next line starts on a fresh one.
+step wins. A kill or a full disk can tear the last line: reading leaves it out, and the next line starts on a fresh one.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -38,18 +38,26 @@ class Entry:
 
 
 class Journal:
-    """Appends entries, each on the disk before `append` returns. A context manager."""
+    """Appends entries, each on the disk before `append` returns. A context manager. Raises `OSError` that names it."""
 
     def __init__(self, path: Path) -> None:
         torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-        self._file = path.open("ab")
+        self._path = path
+        self._file = path.open("ab", buffering=0)  # a buffer would try again what failed, when it is closed
         if torn:
-            self._file.write(b"\n")
+            self._write(b"\n")
 
     def append(self, entry: Entry) -> None:
-        self._file.write(json.dumps(asdict(entry), allow_nan=False).encode() + b"\n")
-        self._file.flush()
+        self._write(json.dumps(asdict(entry), allow_nan=False).encode() + b"\n")
         os.fsync(self._file.fileno())
+
+    def _write(self, content: bytes) -> None:
+        try:
+            while content:
+                content = content[self._file.write(content) :]  # a disk that is nearly full takes a part
+        except OSError as error:
+            error.filename = str(self._path)  # a failing write names none
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -73,9 +81,19 @@ def read(path: Path) -> list[Entry]:
     return [by_step[step] for step in sorted(by_step)]
 
 
+def restore(path: Path, entries: Iterable[Entry]) -> None:
+    """Append those of `entries` that a journal has lost."""
+    there = read(path)
+    lost = [entry for entry in entries if entry not in there]
+    if lost:
+        with Journal(path) as log:
+            for entry in lost:
+                log.append(entry)
+
+
 def _entry(line: bytes) -> Entry | None:
     try:
         data: Any = json.loads(line)
-        return Entry(**data) if isinstance(data, Mapping) else None
-    except (ValueError, TypeError):  # a line that a kill tore
+        return Entry(**data) if isinstance(data, Mapping) and isinstance(data.get("step"), int) else None
+    except (ValueError, TypeError):  # a line that was torn
         return None

@@ -11,6 +11,9 @@ from pathlib import Path
 PATIENCE_SECONDS = 1.0
 """Who asks `held` has the lock for a moment, which is no reason to give up."""
 
+_ASKERS_SECONDS = 0.02
+"""Nor is who asks at the same time at work."""
+
 
 class Taken(Exception):
     """Another process holds a lock."""
@@ -43,7 +46,7 @@ def held(path: Path) -> bool:
         return False
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_ASKERS_SECONDS, poll_interval=_ASKERS_SECONDS / 4)
     except Timeout:
         return True
     except OSError:

@@ -4,23 +4,25 @@ The engines are `executors`'. This file gives them as much as they have room for
 neither processes nor machines.
 """
 
-import contextlib
 import signal
 import threading
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from sweeps import files
 from sweeps.errors import RunError
-from sweeps.grid import Grid, State
+from sweeps.grid import OVER, Grid, State
 from sweeps.sharing import pack, trunks
 from sweeps.spec import RunSpec
-from sweeps.working import AGAIN
+from sweeps.working import AGAIN, Asked
 
 _POLL_SECONDS = 0.5
+
+_ORPHAN_SECONDS = 10.0
+"""How long workers of a run that was killed may take to notice, when they have just begun to import."""
 
 TO_DO: tuple[State, ...] = ("planned", "preempted")
 """States that a run changes, once what failed is to be tried again."""
@@ -41,7 +43,7 @@ class Engine(Protocol):
     """How many groups it runs at once."""
 
     tries: int
-    """How often a group is started whose process is gone each time."""
+    """How often a cell is started whose process is gone each time before it left a new state."""
 
     def submit(self, names: list[str]) -> Any:
         """Start a group; what it returns stands for it."""
@@ -79,12 +81,16 @@ def run_cells(
     asked = [cell for cell in order(grid.spec.cells) if only is None or cell.id in only]
     for cell in asked:
         grid.cell(cell).error.unlink(missing_ok=True)
-    states = grid.states()
+    states = _settled(grid, asked)
     waiting = [cell for cell in asked if states[cell.id] in TO_DO]
     if waiting:
-        with engine(len(waiting)) as made:
-            _Queue(grid, waiting, together, tell).run(made)
+        with Asked(*_stopping()) as stop, engine(len(waiting)) as made:
+            _Queue(grid, waiting, together, tell).run(made, stop)
     states = grid.states()
+    for cell in asked:
+        if states[cell.id] in OVER:  # a kill just after the record, or a trunk that had to go back, leaves a state
+            grid.cell(cell).state.unlink(missing_ok=True)
+            files.remove_partials(grid.cell(cell).path)
     trouble = []
     failed = [cell for cell in asked if states[cell.id] == "failed"]
     if failed:
@@ -95,6 +101,23 @@ def run_cells(
         trouble += [f"other processes are at work on {', '.join(elsewhere)}; when they have ended, {AGAIN}"]
     if trouble:
         raise RunError("\n".join(trouble))
+
+
+def _settled(grid: Grid, asked: Sequence[RunSpec]) -> dict[str, State]:
+    """The states of cells, once the workers of a run that was killed have noticed."""
+    end = time.monotonic() + _ORPHAN_SECONDS
+    while True:
+        states = grid.states()
+        if "running" not in [states[cell.id] for cell in asked] or time.monotonic() > end:
+            return states
+        time.sleep(0.1)
+
+
+def _stopping() -> list[signal.Signals]:
+    """The signals that stop a run; only the main thread may listen to them."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else [])]
 
 
 def order(cells: Sequence[RunSpec]) -> list[RunSpec]:
@@ -133,6 +156,14 @@ def why(error: Path) -> str:
     return lines[-1] if any(line.startswith("Traceback") for line in lines) else "; ".join(lines)
 
 
+@dataclass(frozen=True)
+class _Deaths:
+    """How often in a row the process of a cell was gone, and the state (its time) that it had left when it was."""
+
+    count: int
+    reached: int | None
+
+
 class _Queue:
     """The cells that wait and those that run, between two looks at an engine."""
 
@@ -144,21 +175,22 @@ class _Queue:
         self._waiting = list(waiting)
         self._running: dict[Any, list[RunSpec]] = {}
         self._states = grid.states()
-        self._trunk_of = trunks(grid.spec.cells)
-        self._deaths: Counter[str] = Counter()
+        # a trunk that is not to run now would be waited for in vain
+        self._trunk_of = {name: trunk for name, trunk in trunks(grid.spec.cells).items() if trunk.id in self._urgency}
+        self._deaths: dict[str, _Deaths] = {}
 
-    def run(self, engine: Engine) -> None:
-        """Until none waits and none runs, or what is left waits for cells at which others work."""
-        try:
-            with _stopped_by_signals():
-                while self._fill(engine):
-                    ended = engine.wait(self._running, _POLL_SECONDS)
-                    for group in ended:
-                        self._take_back(engine, group)
-                    if not ended:
-                        self._tell(Event())
-        except KeyboardInterrupt:
-            raise RunError(f"stopped; finished cells and the state of the others are kept: {AGAIN}") from None
+    def run(self, engine: Engine, stop: Callable[[], bool]) -> None:
+        """Until none waits and none runs, or what is left waits for cells at which others work.
+
+        Raises `RunError` when told to `stop`.
+        """
+        while self._fill(engine):
+            ended = engine.wait(self._running, _POLL_SECONDS)
+            states = [state for group in ended for state in self._take_back(engine, group)]
+            if stop() or "preempted" in states:
+                raise RunError(f"stopped; finished cells and the state of the others are kept: {AGAIN}")
+            if not ended:
+                self._tell(Event())
 
     def _fill(self, engine: Engine) -> bool:
         """Give the engine what it has room for; whether it has anything to do."""
@@ -167,20 +199,24 @@ class _Queue:
             if not startable:
                 break
             load = [*self._waiting, *(cell for group in self._running.values() for cell in group)]
-            cells = pack(startable, load, engine.slots, self._together)
+            first, *others = startable
+            if first.id in self._deaths:
+                others = []  # alone, so that it takes no others with it
+            unharmed = [cell for cell in others if cell.id not in self._deaths]
+            cells = pack([first, *unharmed], load, engine.slots, self._together)
             self._running[engine.submit([cell.id for cell in cells])] = cells
             self._waiting = [cell for cell in self._waiting if cell not in cells]
         return bool(self._running)
 
-    def _take_back(self, engine: Engine, group: Any) -> None:
+    def _take_back(self, engine: Engine, group: Any) -> Collection[State]:
+        """How the cells of an ended group are, by their process; nothing where that is gone."""
         cells = self._running.pop(group)
+        said: Collection[State] = ()
         try:
             ended = engine.result(group)
+            said = ended.values()
         except EngineError as error:
             ended = {cell.id: self._after_death(cell, engine.tries, error) for cell in cells}
-        else:
-            if "preempted" in ended.values():
-                raise KeyboardInterrupt
         self._states |= ended
         for cell in cells:
             state = ended[cell.id]
@@ -189,16 +225,26 @@ class _Queue:
                 self._waiting = sorted([*self._waiting, cell], key=lambda cell: self._urgency[cell.id])
             elif state in ("diverged", "failed"):
                 self._block_students_of(cell)
+        return said
 
     def _after_death(self, cell: RunSpec, tries: int, error: EngineError) -> State:
         """What becomes of a cell whose process is gone."""
-        self._deaths[cell.id] += 1
+        folder = self._grid.cell(cell)
+        reached = folder.state.stat().st_mtime_ns if folder.state.exists() else None
+        before = self._deaths.get(cell.id, _Deaths(0, reached))
+        deaths = self._deaths[cell.id] = _Deaths(before.count + 1 if reached == before.reached else 1, reached)
         state = self._grid.state(cell)
-        if state in TO_DO and self._deaths[cell.id] >= tries:
-            times = f" {tries} times" if tries > 1 else ""
-            files.write(self._grid.cell(cell).error, f"{error}{times}\n".encode())
-            return "failed"
-        return state
+        if state in OVER:
+            return state
+        if deaths.count < tries:
+            return "preempted" if folder.journal.exists() else "planned"  # even if somebody has its lock for a moment
+        times = f" {tries} times, and got no further in between" if tries > 1 else ""
+        try:
+            files.write(folder.error, f"{error}{times}\n".encode())
+        except OSError as full:
+            lost = f"{folder.error}: cannot be written ({full.strerror}); make room, then {AGAIN}"
+            raise RunError(f"{cell.id}: {error}{times}\n{lost}") from None
+        return "failed"
 
     def _block_students_of(self, cell: RunSpec) -> None:
         for other in self._waiting:
@@ -206,22 +252,3 @@ class _Queue:
                 self._states[other.id] = "blocked"
                 self._tell(Event(other, "blocked"))
         self._waiting = [other for other in self._waiting if self._states[other.id] != "blocked"]
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM stops like Ctrl-C: by `KeyboardInterrupt`."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    numbers = [signal.SIGTERM, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else [])]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

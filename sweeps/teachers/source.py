@@ -4,15 +4,14 @@ A teacher is a model; a source decides whether the model runs at all (`online`),
 whether what it said once is read from the disk (`cache`).
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from fitting.errors import InputError
+from sweeps import checkpoints
 from sweeps.targets import Full, Mixture, Target
 
 
@@ -47,11 +46,7 @@ class Source(Protocol):
 
 def weights_digest(model: nn.Module, described: Mapping[str, Any]) -> str:
     """SHA-256 over a model's weights and over what turns them into a function (its shape)."""
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return checkpoints.digest(json.dumps(described, sort_keys=True), model.state_dict())
 
 
 def require_same_vocabulary(teachers: Mapping[str, Teacher], n_vocab: int) -> None:

@@ -35,15 +35,27 @@ def test_a_resumed_run_overwrites_its_own_steps(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 6  # nothing is removed
 
 
-@pytest.mark.parametrize("torn", ['{"step": 3, "tok', "{}", "[1, 2]", "\x00\x00\x00"])
+@pytest.mark.parametrize("torn", ['{"step": 3, "tok', "{}", "[1, 2]", "\x00\x00\x00", '{"step": null}', '"\udcff'])
 def test_a_torn_last_line_is_left_out_and_the_next_is_whole(tmp_path: Path, torn: str) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, 1, 2)
-    with path.open("a") as file:
+    with path.open("a", errors="surrogateescape") as file:
         file.write(torn)
     assert [entry.step for entry in journal.read(path)] == [1, 2]
     write(path, 3)
     assert [entry.step for entry in journal.read(path)] == [1, 2, 3]
+
+
+def test_what_is_lost_is_put_back_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, 1, 3)
+    entries = [replace(ENTRY, step=step) for step in (1, 2, 3)]
+    journal.restore(path, entries)
+    assert journal.read(path) == entries
+    before = path.read_bytes()
+    assert before.count(b"\n") == 3
+    journal.restore(path, entries)
+    assert path.read_bytes() == before
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,14 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from fitting import flops
 from fitting.flops import Shape
@@ -93,11 +95,15 @@ def test_interrupted_and_resumed_is_bitwise_uninterrupted(
         with pytest.raises(Interrupted, match=f"of {spec.steps} steps"):
             train(spec, where, stop=StopAfter(updates))
     train(spec, where)
-    whole = paths(school, spec)
-    assert where.model.read_bytes() == whole.model.read_bytes()
-    assert where.model.with_suffix(".json").read_bytes() == whole.model.with_suffix(".json").read_bytes()
+    assert_the_same(where, paths(school, spec))
+
+
+def assert_the_same(found: Paths, whole: Paths) -> None:
+    """The same model and journal, but for what the clock says."""
+    assert found.model.read_bytes() == whole.model.read_bytes()
+    assert found.model.with_suffix(".json").read_bytes() == whole.model.with_suffix(".json").read_bytes()
     clock = {"tokens_per_s": 0.0, "mfu": 0.0}
-    assert [replace(entry, **clock) for entry in journal.read(where.journal)] == [
+    assert [replace(entry, **clock) for entry in journal.read(found.journal)] == [
         replace(entry, **clock) for entry in journal.read(whole.journal)
     ]
 
@@ -200,9 +206,99 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     other = replace(SUPERVISED, seed=1)
     with pytest.raises(CheckpointError, match="state of another run; remove it to start s afresh"):
         train(other, where)
-    where.state.write_bytes(where.state.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        train(SUPERVISED, where)
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit in the tensors is another: what safetensors does not notice."""
+    return content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:]
+
+
+DAMAGE = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "a header of garbage": lambda content: content[:40] + b"\xff" * 40 + content[80:],
+    "a flipped bit": flipped,
+    "a flipped bit of the step": lambda content: content.replace(b'\\"step\\": 10', b'\\"step\\": 11', 1),
+    "zeros": lambda content: bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_state_is_set_aside_and_the_run_starts_afresh(
+    school: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
+) -> None:
+    where = paths(tmp_path, SUPERVISED)
+    with pytest.raises(Interrupted):
+        train(SUPERVISED, where, stop=StopAfter(10))
+    content = where.state.read_bytes()
+    damaged = damage(content)
+    assert damaged != content
+    where.state.write_bytes(damaged)
+    train(SUPERVISED, where)
+    assert f"warning: {where.state}: " in caplog.text
+    assert "kept as state.safetensors.damaged, and its run starts afresh" in caplog.text
+    assert where.state.with_name("state.safetensors.damaged").read_bytes() == damaged
+    assert_the_same(where, paths(school, SUPERVISED))
+
+
+def test_a_state_without_a_checksum_still_counts(
+    school: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = paths(tmp_path, SUPERVISED)
+    with pytest.raises(Interrupted):
+        train(SUPERVISED, where, stop=StopAfter(10))
+    header, tensors = checkpoints._read(where.state)
+    del header["journal"]
+    where.state.write_bytes(save(tensors, {"json": json.dumps(header)}))
+    lines = where.journal.read_text().count("\n")
+    train(SUPERVISED, where)
+    assert caplog.text == ""
+    assert_the_same(where, paths(school, SUPERVISED))
+    assert where.journal.read_text().count("\n") == lines + 15  # of the 20, those that were left
+
+
+TORN = {
+    "a line cut off": lambda content: content[:-20],
+    "cut in the middle": lambda content: content[: len(content) // 2],
+    "zeros behind": lambda content: content[:-20] + bytes(4096),
+    "zeros within": lambda content: content[:100] + bytes(500) + content[600:],
+    "a flipped digit": lambda content: content.replace(b'"train_loss": 5', b'"train_loss": 4', 1),
+    "empty": lambda content: b"",
+    "gone": None,
+}
+
+
+@pytest.mark.parametrize("tear", TORN.values(), ids=TORN.keys())
+def test_what_a_journal_has_lost_comes_back_from_the_state(
+    school: Path, tmp_path: Path, tear: Callable[[bytes], bytes] | None
+) -> None:
+    where = paths(tmp_path, SUPERVISED)
+    with pytest.raises(Interrupted):
+        train(SUPERVISED, where, stop=StopAfter(25))
+    before = journal.read(where.journal)
+    content = where.journal.read_bytes()
+    if tear is None:
+        where.journal.unlink()
+    else:
+        assert tear(content) != content
+        where.journal.write_bytes(tear(content))
+    with pytest.raises(Interrupted):
+        train(SUPERVISED, where, stop=StopAfter(1))
+    assert journal.read(where.journal)[: len(before)] == before  # with its times
+    train(SUPERVISED, where)
+    assert_the_same(where, paths(school, SUPERVISED))
+
+
+def test_when_a_run_has_diverged_does_not_depend_on_its_checkpoints(tmp_path: Path) -> None:
+    spec = replace(SUPERVISED, tokens=256 * 200, recipe=replace(RECIPE, learning_rate=1e30, clip=1e30))
+    found = []
+    for name, seconds in (("often", 0.0), ("never", 1e9)):
+        (tmp_path / name).mkdir()
+        where = paths(tmp_path / name, spec)
+        assert train(spec, where, checkpoint_seconds=seconds).status == "diverged"
+        found.append([(entry.step, entry.train_loss) for entry in journal.read(where.journal)])
+    assert found[0] == found[1]
+    assert found[0][-1] == (7, None)
 
 
 def test_another_model_in_the_place_of_a_teacher_is_refused(school: Path, tmp_path: Path) -> None:
