@@ -9,6 +9,7 @@ from sweeps.mapping.cli import mapping
 from sweeps.printing import Json, print_json
 from sweeps.protocols.cli import write_grid
 from sweeps.run_cli import retry, run
+from sweeps.watch_cli import watch
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -21,6 +22,7 @@ app = typer.Typer(
       distillaw sweep grid --protocol fixed-m --scale cpu-10min --out grid.toml
       distillaw sweep run data/grids/ci.toml --out runs/ci --dry-run
       distillaw sweep run data/grids/ci.toml --out runs/ci
+      distillaw sweep watch runs/ci
       distillaw sweep status runs/ci
       distillaw sweep collect runs/ci --out runs.csv
     """,
@@ -28,6 +30,7 @@ app = typer.Typer(
 
 app.command()(run)
 app.command()(retry)
+app.command()(watch)
 
 
 @app.command()
@@ -36,7 +39,8 @@ def status(
 ) -> None:
     """Say how far a grid is.
 
-    Which cells are planned, running, done, failed, diverged, preempted or blocked by a teacher, and the losses so far.
+    Which cells are planned, running, done, failed (and why), diverged (and when), preempted or blocked by a teacher,
+    and the losses so far. Of a grid of more than 60 cells the text lists those that run or need somebody.
 
     \b
     Examples:
@@ -45,12 +49,17 @@ def status(
     """
     from sweeps import grid as grids
     from sweeps import render
+    from sweeps.executors import slurm
 
     found = grids.open_grid(folder)
     if as_json:
         print_json("distillaw/sweep-status/1", render.state_object(found))
+        return
+    look = render.summary(found)
+    if look.running or found.at_work() or slurm.queued(folder):
+        typer.echo(f"Next: distillaw sweep watch {folder}")
     else:
-        render.summary(found)
+        typer.echo(render.next_command(folder, look.states))
 
 
 @app.command()

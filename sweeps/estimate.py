@@ -1,16 +1,15 @@
 """How long a grid will take here: a few real steps of each shape on one thread, then the schedule played through."""
 
-import heapq
+import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fitting import flops
 from fitting.flops import Shape, forward, parameters, training
 from sweeps.given import GivenTeacher
 from sweeps.grid import OVER, State
-from sweeps.queueing import order, ready
-from sweeps.sharing import trunks
+from sweeps.makespan import makespan
+from sweeps.sharing import shared, trunks
 from sweeps.spec import GridSpec, RunSpec
 
 START_SECONDS = 8.0
@@ -18,6 +17,9 @@ START_SECONDS = 8.0
 
 OVERHEAD = 1.15
 """A run against its bare steps: 1.02 (width 72) to 1.25 (width 24) measured, for the Trainer and the journal."""
+
+PACK_OVERHEAD = 1.06
+"""A pack against its parts as they are timed here; against its FLOPs 1.03 to 1.24 were measured (`sharing.WORTH`)."""
 
 _STEPS = 4
 
@@ -40,54 +42,92 @@ class Estimate:
     basis: str
 
 
-def estimate(grid: GridSpec, states: dict[str, State], workers: int) -> Estimate:
-    """Time what is left of a grid. Raises `ImportError` without torch."""
+def estimate(
+    grid: GridSpec,
+    states: Mapping[str, State],
+    workers: int,
+    together: int | None = None,
+    cores: int | None = None,
+) -> Estimate:
+    """Time what is left of a grid, failed cells included, packed as `queueing` would (`together`).
+
+    `cores` is how many the workers share; None: each has what it needs. Raises `ImportError` without torch.
+    """
     started = time.perf_counter()
     rates, timed = _rates(grid.cells)
     took = time.perf_counter() - started
-    left = [cell for cell in order(grid.cells) if states[cell.id] not in OVER]
-    trunk_of = trunks(grid.cells)
-    seconds = {cell.id: _seconds(cell, rates) * (cell.own_share if cell.id in trunk_of else 1.0) for cell in left}
-    total = START_SECONDS + _makespan(left, dict(states), seconds, workers, trunk_of) if left else 0.0
+    left: dict[str, State] = {name: state if state in OVER else "planned" for name, state in states.items()}
+    over = [cell for cell in grid.cells if left[cell.id] in OVER]
+    slots = max(1, min(workers, len(grid.cells) - len(over)))
+    seconds = makespan(grid.cells, left, _Prices(grid.cells, over, rates, slots, cores), slots, together)
+    total = START_SECONDS + seconds if seconds else 0.0
     what = f"each of {timed} shapes" if timed else "a small model that stands for them all"
     basis = f"{_STEPS} steps of {what}, measured now in {took:.1f} s on one thread of this CPU"
     if timed < len(rates):
         basis += f"; the {len(rates) - timed} larger shapes are scaled from it by FLOPs"
+    threads = slots * max(cell.recipe.devices for cell in grid.cells)
+    if cores is not None and threads > cores:
+        basis += f"; {threads} threads share {cores} cores"
     return Estimate(total, workers, basis)
 
 
-def _seconds(cell: RunSpec, rates: Rates) -> float:
-    step, forward = rates[cell.shape]
-    taught = 0.0
-    if cell.logits_flops:  # a FLOP of a teacher takes what its own timing says, or that of its student
+def cores() -> int:
+    """How many cores of this machine its processes may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def judging_flops(cell: RunSpec) -> float:
+    """FLOPs of the forward passes that judge a run, on the way and at its end; no law charges them."""
+    passes = (cell.recipe.validations + 1) * cell.forward_flops + sum(t.forward_flops for t in cell.teachers)
+    return cell.recipe.validation_tokens * passes
+
+
+class _Prices:
+    """What groups of cells take, in seconds, asked in the order in which they start: the first fills a cache."""
+
+    def __init__(
+        self, cells: Iterable[RunSpec], over: Iterable[RunSpec], rates: Rates, workers: int, cores: int | None
+    ) -> None:
+        self._rates, self._workers, self._cores = rates, workers, cores
+        self._branches = trunks(cells).keys()
+        self._cached: dict[object, float] = {}
+        for cell in over:
+            self._teacher_flops(cell)
+
+    def __call__(self, group: Sequence[RunSpec]) -> float:
+        devices = group[0].recipe.devices
+        alone = sum(self._own(cell) for cell in group)
+        taught = max(self._teacher_flops(cell) * self._per_teacher_flop(cell) for cell in group)
+        seconds = OVERHEAD * (alone + taught) * (PACK_OVERHEAD if len(group) > 1 else 1.0)
+        if self._cores is not None:
+            seconds *= max(1.0, self._workers * devices / self._cores)
+        # a cell on several devices starts processes of its own
+        return seconds if devices == 1 else START_SECONDS + seconds / devices
+
+    def _own(self, cell: RunSpec) -> float:
+        """Its updates, and its share of the judging: validations, and at the end itself against its teachers."""
+        update, forward = self._rates[cell.shape]
+        judged = (cell.recipe.validations + 1) * forward
+        judged += sum(teacher.forward_flops for teacher in cell.teachers) * self._per_teacher_flop(cell)
+        return cell.tokens * self._share(cell) * update + cell.recipe.validation_tokens * judged
+
+    def _share(self, cell: RunSpec) -> float:
+        return cell.own_share if cell.id in self._branches else 1.0
+
+    def _teacher_flops(self, cell: RunSpec) -> float:
+        """Of the forward passes that its targets need: those that it makes, or that a cache does not hold yet."""
+        if cell.logits_flops or not cell.consulted_flops:
+            return cell.logits_flops * self._share(cell)
+        key = shared(cell)
+        before = self._cached.get(key, 0.0)
+        self._cached[key] = max(before, cell.consulted_flops)
+        return self._cached[key] - before
+
+    def _per_teacher_flop(self, cell: RunSpec) -> float:
+        """Seconds: what the teachers' own timing says, or that of their student for one that was given."""
         shapes = [cell.shape if isinstance(teacher, GivenTeacher) else teacher.shape for teacher in cell.teachers]
-        price = [rates[shape][1] / flops.forward(shape).total for shape in shapes]
-        taught = cell.logits_flops * sum(price) / len(price)
-    validated = cell.recipe.validation_tokens * cell.recipe.validations
-    return OVERHEAD * (cell.tokens * step + taught + validated * forward)
-
-
-def _makespan(
-    waiting: list[RunSpec],
-    states: dict[str, State],
-    seconds: dict[str, float],
-    workers: int,
-    trunk_of: Mapping[str, RunSpec],
-) -> float:
-    """When the last cell ends if cells are started as `executors` does."""
-    running: list[tuple[float, str]] = []
-    now = 0.0
-    while waiting or running:
-        # a branch can start before its trunk has ended, which this leaves out
-        startable = ready(waiting, states, trunk_of, lambda cell: False)
-        for cell in startable[: workers - len(running)]:
-            waiting.remove(cell)
-            heapq.heappush(running, (now + seconds[cell.id], cell.id))
-        if not running:
-            break  # what is left waits for a teacher that will not come
-        now, name = heapq.heappop(running)
-        states[name] = "done"
-    return now
+        price = [self._rates[shape][1] / forward(shape).total for shape in shapes]
+        return sum(price) / len(price) if price else 0.0
 
 
 def _rates(cells: Iterable[RunSpec]) -> tuple[Rates, int]:
@@ -128,15 +168,16 @@ def _seconds_per_token(cell: RunSpec) -> tuple[float, float]:
         updates, forwards = [], []
         for _ in range(_STEPS):
             start = time.perf_counter()
-            hidden = model(tokens)
-            middle = time.perf_counter()
-            loss = objective(student_hidden=hidden, student_head=model.head, targets=tokens).objective
+            loss = objective(student_hidden=model(tokens), student_head=model.head, targets=tokens).objective
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), cell.recipe.clip)
             adamw.step()
             adamw.zero_grad()
             updates.append(time.perf_counter() - start)
-            forwards.append(middle - start)
+            start = time.perf_counter()
+            with torch.no_grad():
+                torch.log_softmax(model(tokens) @ model.head.T, -1)
+            forwards.append(time.perf_counter() - start)
     finally:
         torch.set_num_threads(threads)
     # the first step pays for allocations

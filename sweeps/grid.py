@@ -115,6 +115,11 @@ class Grid:
         """The file whose lock a process holds while it works at a cell."""
         return self.folder / _LOCKS / cell.id
 
+    def begun(self) -> set[str]:
+        """The cells, by id, at which a process works or has worked; one listing of a folder, however many there are."""
+        folder = self.folder / _LOCKS
+        return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
     def at_work(self) -> bool:
         """Whether a `sweep run` holds the folder."""
         return locks.held(self.folder / _LOCK)

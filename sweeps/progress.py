@@ -7,8 +7,10 @@ from fitting import terminal, units
 from sweeps.bar import bar
 from sweeps.grid import OVER, Grid, State
 from sweeps.queueing import Event
+from sweeps.render import how_far
+from sweeps.watching import Watcher
 
-_LINE_SECONDS = 20.0
+LINE_SECONDS = 20.0
 
 _SAID: dict[State, str] = {
     "diverged": "",
@@ -22,23 +24,20 @@ _SAID: dict[State, str] = {
 
 
 class Display:
-    """Told of events, shows the share of FLOPs done, the cells finished and the time left. A context manager."""
+    """Told of events, shows the share of FLOPs done, the cells that are over and the time left. A context manager."""
 
     def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+        self._grid, self._watcher = grid, Watcher(grid)
         self._console = terminal.console(stderr=True)
-        self._total = sum(cell.total_flops for cell in grid.spec.cells)
-        self._finished = {cell.id for cell in grid.spec.cells if grid.cell(cell).record.exists()}
-        self._at_start = self._done()
+        self._look = self._watcher.look()
         self._line_at = time.monotonic()
-        self._moving: tuple[float, float] | None = None
         self._bar = bar(self._console, transient=False)
-        self._task = self._bar.add_task(self._cells(), total=self._total, left="")
-        self._bar.update(self._task, completed=self._at_start)
+        self._task = self._bar.add_task(self._cells(), total=self._look.total, left="")
+        self._bar.update(self._task, completed=self._look.done)
 
     def __enter__(self) -> Self:
         self._bar.start()
-        if not self._console.is_terminal and len(self._finished) < len(self._grid.spec.cells):
+        if not self._console.is_terminal and len(self._look.among(*OVER)) < len(self._look.states):
             self._console.print(f"{self._grid.spec.name}: {self._cells()} done; starting")
         return self
 
@@ -48,32 +47,14 @@ class Display:
     def tell(self, event: Event) -> None:
         """Show an event."""
         cell = event.cell
-        if cell is not None and event.state in OVER:
-            self._finished.add(cell.id)
         if cell is not None and event.state in _SAID:
             self._console.print(f"warning: {cell.id}: {event.state}{_SAID[event.state]}")
-        done = self._done()
-        left = self._left(done)
-        self._bar.update(self._task, description=self._cells(), completed=done, left=left)
-        line = f"{self._cells()}, {100 * done / self._total:.0f} % of FLOPs" + (f", {left}" if left else "")
-        if not self._console.is_terminal and time.monotonic() - self._line_at >= _LINE_SECONDS:
+        look = self._look = self._watcher.look()
+        left = "" if look.seconds is None else f"about {units.duration(look.seconds)} left"
+        self._bar.update(self._task, description=self._cells(), completed=look.done, left=left)
+        if not self._console.is_terminal and time.monotonic() - self._line_at >= LINE_SECONDS:
             self._line_at = time.monotonic()
-            self._console.print(line)
+            self._console.print(how_far(look))
 
     def _cells(self) -> str:
-        return f"{len(self._finished)}/{len(self._grid.spec.cells)} cells"
-
-    def _done(self) -> float:
-        return sum(self._grid.flops_done(cell) for cell in self._grid.spec.cells)
-
-    def _left(self, done: float) -> str:
-        """The time left at the rate of FLOPs so far."""
-        if done <= self._at_start:
-            return ""
-        if self._moving is None:  # what the workers' imports took says nothing about the rate
-            self._moving = (time.monotonic(), done)
-        since, at = self._moving
-        if done <= at:
-            return ""
-        seconds = (time.monotonic() - since) * (self._total - done) / (done - at)
-        return f"about {units.duration(seconds)} left"
+        return f"{len(self._look.among(*OVER))}/{len(self._look.states)} cells"

@@ -2,16 +2,31 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fitting import flops, terminal, units
 from sweeps.estimate import Estimate
 from sweeps.grid import OVER, Grid, State
+from sweeps.queueing import TO_DO
 from sweeps.run_table import epochs
 from sweeps.spec import GridSpec, RunSpec
+from sweeps.watching import Look, Watcher
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sweeps.profiling import Profile
+
+
+MOST_ROWS = 60
+"""Cells that a table lists in full."""
+
+STATES: tuple[State, ...] = ("done", "running", "planned", "preempted", "failed", "diverged", "blocked")
+"""In the order in which a person wants to know."""
+
+_NOTABLE: tuple[State, ...] = ("running", "preempted", "failed", "diverged")
+"""What is listed of a grid that is too long for a table."""
 
 
 def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State], time: Estimate | None) -> None:
@@ -28,9 +43,11 @@ def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State],
         f"{units.count(tokens['student'])} for students, sha256 {corpus['sha256'][:12]}."
     )
     out.print()
-    table = terminal.table("cell", "N", "D", "steps", "FLOPs", "after", "state", left=("after", "state"))
+    table = terminal.table("cell", "N", "D", "FLOPs", "steps", "after", "state", left=("after", "state"))
     for cell in grid.cells:
-        table.add_row(*_columns(cell), "+".join(teacher.id for teacher in cell.teachers), states[cell.id])
+        table.add_row(
+            *_columns(cell), str(cell.steps), "+".join(teacher.id for teacher in cell.teachers), states[cell.id]
+        )
     terminal.show_table(out, table)
     if time is None:
         out.print("No estimate of the time: torch is not installed (pip install 'distillaw[sweeps]').")
@@ -38,26 +55,80 @@ def plan(grid: GridSpec, corpus: Mapping[str, Any], states: Mapping[str, State],
         out.print(f"Time: an estimate from {time.basis}.")
 
 
-def summary(grid: Grid) -> None:
-    """Print the states of a grid's cells and the losses of the finished ones."""
+def summary(grid: Grid) -> Look:
+    """Print how far a grid is, its cells with the losses so far, and what is wrong with some; returns what it saw."""
     out = terminal.console()
-    states = grid.states()
-    counts = Counter(states.values())
-    listed = ", ".join(f"{count} {state}" for state, count in counts.items())
-    out.print(f"Grid {grid.spec.name} in {grid.folder}: {len(states)} cells, {listed}.")
+    watcher = Watcher(grid)
+    look = watcher.look()
+    out.print(f"Grid {grid.spec.name} in {grid.folder}: {len(look.states)} cells, {counted(look.states)}.")
+    if look.running:
+        out.print(f"Running: {how_far(look)}.")
     out.print()
-    table = terminal.table("cell", "N", "D", "steps", "FLOPs", "loss", "state", left=("state",))
-    for cell in grid.spec.cells:
+    listed = grid.spec.cells
+    if len(listed) > MOST_ROWS:
+        _show_roles(out, grid, look)
+        listed = tuple(cell for cell in listed if look.states[cell.id] in _NOTABLE)
+    table = terminal.table("cell", "N", "D", "FLOPs", "loss", "state", left=("state",))
+    for cell in listed:
         loss = _loss(grid, cell)
-        state: str = states[cell.id]
+        state: str = look.states[cell.id]
         if state in ("running", "preempted"):
-            state += f", {100 * grid.flops_done(cell) / cell.total_flops:.0f} %"
+            state += f", {100 * watcher.flops_done(cell) / cell.total_flops:.0f} %"
+        elif state == "diverged":
+            state = diverged(watcher.diverged_at(cell.id))
         table.add_row(*_columns(cell), "" if loss is None else f"{loss:.4f}", state)
-    terminal.show_table(out, table)
+    if listed:
+        terminal.show_table(out, table)
+    if len(listed) < len(look.states):
+        out.print(f"{len(look.states) - len(listed)} cells of other states are not listed; --json has them all.")
     out.print("Loss: held-out cross-entropy in nats per token. N: non-embedding parameters.")
+    for name in look.among("failed"):
+        out.print(f"{name} failed: {watcher.error(name)} (see {watcher.error_file(name)})")
     again = repeats(grid.spec, grid.corpus)
     if again:
         out.print(again)
+    return look
+
+
+def _show_roles(out: "Console", grid: Grid, look: Look) -> None:
+    """A grid too long to list: its cells by role and state."""
+    here = [state for state in STATES if state in look.states.values()]
+    table = terminal.table("role", "cells", *here)
+    for role in ("teacher", "supervised", "distilled"):
+        of_role = Counter(look.states[cell.id] for cell in grid.spec.cells if cell.role == role)
+        if of_role:
+            table.add_row(role, str(of_role.total()), *(str(of_role[state] or "") for state in here))
+    terminal.show_table(out, table)
+    out.print()
+
+
+def counted(states: Mapping[str, State]) -> str:
+    """How many cells are in each state: `3 done, 2 running, 5 planned`."""
+    counts = Counter(states.values())
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+
+
+def how_far(look: Look) -> str:
+    """Cells over, the share of FLOPs done, and, where something says, the pace and the time left."""
+    said = f"{len(look.among(*OVER))}/{len(look.states)} cells, {int(100 * look.done / look.total)} % of FLOPs"
+    if look.speed:
+        said += f", {units.flops(look.speed, 2)} FLOP/s"
+    return said + (f", about {units.duration(look.seconds)} left" if look.seconds is not None else "")
+
+
+def diverged(step: int | None) -> str:
+    """A diverged cell is flagged, with its step where the journal has it."""
+    return "diverged" if step is None else f"diverged at step {step}"
+
+
+def next_command(folder: Path, states: Mapping[str, State]) -> str:
+    """How to go on with a grid at which nobody is at work."""
+    here = set(states.values())
+    if here & set(TO_DO):
+        return f"Next: distillaw sweep run GRID.toml --out {folder}"
+    if "failed" in here:
+        return f"Next: distillaw sweep retry {folder}"
+    return f"Next: distillaw sweep collect {folder} --out runs.csv"
 
 
 def repeats(grid: GridSpec, corpus: Mapping[str, Any]) -> str:
@@ -104,12 +175,19 @@ def plan_object(
 
 
 def state_object(grid: Grid) -> dict[str, Any]:
-    """What `run --json` and `status --json` print."""
-    states = grid.states()
+    """What `run --json`, `status --json` and `watch --json` print."""
+    watcher = Watcher(grid)
+    states = watcher.look().states
     cells = []
     for cell in grid.spec.cells:
-        done = grid.flops_done(cell)
-        cells.append({**_cell_object(cell, states[cell.id]), "flops_done": done, "loss": _loss(grid, cell)})
+        state, error = states[cell.id], grid.cell(cell).error
+        seen = {
+            "flops_done": watcher.flops_done(cell),
+            "loss": _loss(grid, cell),
+            "diverged_at": watcher.diverged_at(cell.id) if state == "diverged" else None,
+            "error": error.read_text(encoding="utf-8", errors="replace").strip() if state == "failed" else None,
+        }
+        cells.append({**_cell_object(cell, state), **seen})
     return {
         "name": grid.spec.name,
         "out": str(grid.folder),
@@ -134,7 +212,7 @@ def _cell_object(cell: RunSpec, state: State) -> dict[str, Any]:
 
 def _columns(cell: RunSpec) -> tuple[str, ...]:
     N = flops.parameters(cell.shape).non_embedding
-    return cell.id, units.count(N), units.count(cell.tokens), str(cell.steps), units.flops(cell.total_flops)
+    return cell.id, units.count(N), units.count(cell.tokens), units.flops(cell.total_flops)
 
 
 def _loss(grid: Grid, cell: RunSpec) -> float | None:

@@ -91,7 +91,7 @@ def run(
     asked = grid_file.load(grid, repeat=repeat)
     corpus = corpora.load(asked.corpus).describe()
     if dry_run:
-        _dry_run(asked, corpus, out, workers, as_json)
+        _dry_run(asked, corpus, out, how, as_json)
         return
     _require_training()
     from sweeps import grid as grids
@@ -189,15 +189,15 @@ def _print_state(found: "Grid") -> None:
     print_json("distillaw/sweep-run/1", render.state_object(found))
 
 
-def _dry_run(asked: Any, corpus: dict[str, Any], out: Path, workers: int, as_json: bool) -> None:
+def _dry_run(asked: Any, corpus: dict[str, Any], out: Path, how: "How", as_json: bool) -> None:
     from sweeps import grid as grids
     from sweeps import render
-    from sweeps.estimate import estimate
+    from sweeps.estimate import cores, estimate
 
     grids.check(out, asked, corpus)
     states = grids.Grid(out, asked, corpus).states()
     try:
-        time = estimate(asked, states, workers)
+        time = estimate(asked, states, how.workers, how.together, cores() if how.executor == "local" else None)
     except ImportError:
         time = None
     if as_json:

@@ -35,8 +35,8 @@ def pack(startable: Sequence[RunSpec], load: Iterable[RunSpec], slots: int, limi
     first = startable[0]
     if not first.teachers or first.recipe.devices > 1:
         return [first]
-    shared = _shared(first)
-    group = [first, *[other for other in startable if other is not first and _shared(other) == shared]]
+    same = shared(first)
+    group = [first, *[other for other in startable if other is not first and shared(other) == same]]
     if limit is not None:
         return group[:limit]
     left = sum(cell.total_flops for cell in load)
@@ -55,7 +55,7 @@ def _flops(cells: Sequence[RunSpec]) -> float:
     return sum(cell.training_flops for cell in cells) + max(cell.logits_flops for cell in cells)
 
 
-def _shared(cell: RunSpec) -> object:
+def shared(cell: RunSpec) -> object:
     """What must be equal for two students to see the same batches and the same targets."""
     asked = cell.consultation
     when = asked and replace(asked, lam=0.0, start=0.0, end=1.0, every=1, direction="forward")

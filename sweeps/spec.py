@@ -126,7 +126,7 @@ class RunSpec:
         costs = [teacher.forward_flops * self.recipe.batch_tokens for teacher in self.teachers]
         return float(sum(count * cost for count, cost in zip(runs.tolist(), costs, strict=True)))
 
-    @property
+    @cached_property  # of all cells that are left, whenever one is placed
     def total_flops(self) -> float:
         """All FLOPs of this cell, its teachers' own training not counted."""
         return self.training_flops + self.logits_flops
