@@ -37,14 +37,14 @@ def read_runs(
 
     counted = faults.collect(conventions.named, convention) if convention is not None else None
     found = faults.collect(
-        RunTable.read, runs, mapping=faults.collect(_mapping, mapping or []), convention=counted, planned=planned
+        RunTable.read, runs, mapping=faults.collect(parse_mapping, mapping or []), convention=counted, planned=planned
     )
     faults.raise_if_any()
     assert found is not None
     return found
 
 
-def _mapping(texts: list[str]) -> dict[str, str]:
+def parse_mapping(texts: list[str]) -> dict[str, str]:
     faults, found = Faults(), {}
     for text in (part for given in texts for part in given.split(",")):
         ours, equals, theirs = (part.strip() for part in text.partition("="))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sweeps.importing.cli import import_runs
 from sweeps.mapping.cli import mapping
 from sweeps.printing import Json, print_json
 from sweeps.protocols.cli import write_grid
@@ -110,4 +111,5 @@ def collect(
 
 
 app.command()(mapping)
+app.command("import")(import_runs)
 app.command("grid")(write_grid)
