@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from fitting.errors import Faults
-from sweeps.journal import Entry, Journal, read
+from sweeps.journal import Entry, Journal
 from sweeps.spec import RunSpec
-
-if TYPE_CHECKING:
-    from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 NAMES = ("tensorboard", "wandb")
 """What `--log` may name; also the packages that they need, and the extras that install those."""
@@ -59,11 +56,10 @@ class MirroredJournal(Journal):
     """A journal that shows each entry, once it is on the disk."""
 
     def __init__(self, path: Path, spec: RunSpec, start: int, mirrors: Mirrors) -> None:
-        before = read(path)
         super().__init__(path)
         self._mirrors: dict[str, _Mirror] = {}
         for name in dict.fromkeys(mirrors.names):
-            self._open(name, spec, start, before[-1].step if before else 0, mirrors)
+            self._open(name, spec, start, mirrors)
 
     def append(self, entry: Entry) -> None:
         super().append(entry)
@@ -84,7 +80,7 @@ class MirroredJournal(Journal):
                 self._give_up(name, error)
         self._mirrors.clear()
 
-    def _open(self, name: str, spec: RunSpec, start: int, journalled: int, mirrors: Mirrors) -> None:
+    def _open(self, name: str, spec: RunSpec, start: int, mirrors: Mirrors) -> None:
         if name in _given_up:
             return
         try:
@@ -92,7 +88,7 @@ class MirroredJournal(Journal):
                 if name == "tensorboard":
                     self._mirrors[name] = _TensorBoard(spec, start, mirrors)
                 else:
-                    self._mirrors[name] = _WandB(spec, journalled, mirrors)
+                    self._mirrors[name] = _WandB(spec, mirrors)
         except Exception as error:
             self._give_up(name, error)
 
@@ -118,7 +114,7 @@ class _TensorBoard:
 
         # purged: what a run that is resumed logged after the state from which it goes on, and logs again
         folder = mirrors.folder / "tensorboard"
-        self._logger: TensorBoardLogger = TensorBoardLogger(folder, spec.id, version="", purge_step=start + 1)
+        self._logger = TensorBoardLogger(folder, spec.id, version="", purge_step=start + 1)
         self._described, self._about = False, _about(spec)
 
     def show(self, entry: Entry) -> None:
@@ -128,7 +124,7 @@ class _TensorBoard:
             self._described = True
         else:
             self._logger.log_metrics(values, entry.step)
-        self._logger.save()
+        self._logger.experiment.flush()
 
     def close(self) -> None:
         self._logger.finalize("success")
@@ -137,10 +133,11 @@ class _TensorBoard:
 class _WandB:
     """A run of the project of the grid's name; its files are in DIR/wandb.
 
-    Its id is the cell's, so that a run that is resumed is the same run there. What it logs again is not shown again.
+    Its id is the cell's, so that a run that is resumed is the same run there. What a kill makes it log again is there
+    twice: nothing that W&B was told can be taken back.
     """
 
-    def __init__(self, spec: RunSpec, journalled: int, mirrors: Mirrors) -> None:
+    def __init__(self, spec: RunSpec, mirrors: Mirrors) -> None:
         import wandb
         from lightning.pytorch.loggers import WandbLogger
 
@@ -158,13 +155,12 @@ class _WandB:
         )
         self._run.define_metric("trainer/global_step")
         self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        self._logger: WandbLogger = WandbLogger(experiment=self._run)
+        self._logger = WandbLogger(experiment=self._run)
         self._logger.log_hyperparams(_about(spec))
-        self._journalled, self._steps, self._whole = journalled, spec.steps, False
+        self._steps, self._whole = spec.steps, False
 
     def show(self, entry: Entry) -> None:
-        if entry.step > self._journalled:
-            self._logger.log_metrics(_values(entry), entry.step)
+        self._logger.log_metrics(_values(entry), entry.step)
         self._whole = entry.step == self._steps and entry.train_loss is not None
 
     def close(self) -> None:
@@ -187,6 +183,6 @@ def _values(entry: Entry) -> dict[str, float]:
     return {name: value for name, value in asdict(entry).items() if name != "step" and value is not None}
 
 
-def _quiet() -> warnings.catch_warnings:  # type: ignore[type-arg]
+def _quiet() -> warnings.catch_warnings:
     """What these libraries warn of is theirs to change."""
     return warnings.catch_warnings(action="ignore")

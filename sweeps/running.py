@@ -16,8 +16,8 @@ class How:
 
     `workers` groups of cells at once; `together` students at most on one teacher forward (None: where it is cheaper).
     Of Slurm: `slurm`, what submitit passes to sbatch. Of Ray: the `address` of a cluster (None: one for this run, on
-    this machine), and the GPUs of each group, `gpus`, which may be a fraction. `logs` is where journals are shown, beside
-    their files: of `mirrors.NAMES`.
+    this machine), and the GPUs of each group, `gpus`, which may be a fraction. `logs`: where journals are
+    shown as well (`mirrors.NAMES`).
     """
 
     executor: str = "local"

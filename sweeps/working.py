@@ -65,8 +65,8 @@ def work(
     """Train cells together, to their ends; an error is written down, not raised. Says in what state each is now.
 
     A cell that is over already stays as it is, and one at which another process works is left to it ("running"). One
-    that had to stop is "preempted". `logs` are the mirrors that journals have (`mirrors.NAMES`). Raises `RunError` where
-    a full disk takes not even the reason of an error.
+    that had to stop is "preempted". `logs` are the mirrors of journals (`mirrors.NAMES`). Raises `RunError` where a
+    full disk takes not even the reason of an error.
     """
     known = by_id(grid.spec.cells)
     ended: dict[str, State] = {}
