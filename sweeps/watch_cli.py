@@ -26,8 +26,9 @@ def watch(
     """Watch a grid that runs, here or on another machine that shares the folder.
 
     Shows how far each running cell is, its losses and pace, and the time left: an estimate from the pace of what runs,
-    so it says "about", and nothing before a cell has logged its first steps. Ends when all cells are over or nobody
-    is at work; Ctrl-C ends it sooner. The grid does not notice.
+    so it says "about", and nothing before a cell has logged its first steps. Where it writes to no terminal it says a
+    line when something has changed. Ends when all cells are over or nobody is at work; Ctrl-C ends it sooner. The grid
+    does not notice.
 
     \b
     Examples:

@@ -22,6 +22,9 @@ from sweeps.spec import RunSpec
 _ALL_SECONDS = 30.0
 """How often cells are looked at that nobody has begun: whoever begins one leaves a lock, which a look finds at once."""
 
+_LOCK_SECONDS = 5.0
+"""How often the locks of running cells are asked for, which takes a moment each; that one has ended is seen at once."""
+
 _THINKING = 0.05
 """The most of a watcher's time that the time left may cost, which for a thousand cells takes a moment to find out."""
 
@@ -87,7 +90,7 @@ class Watcher:
         self._total = sum(cell.total_flops for cell in self._cells)
         self._branches = trunks(self._cells)
         self._states: dict[str, State] = {}
-        self._all_at = 0.0
+        self._all_at = self._locks_at = 0.0
         self._journals: dict[str, tuple[tuple[int, int], list[Entry]]] = {}
         self._speeds: dict[object, float] = {}
         self._groups = 0
@@ -147,23 +150,28 @@ class Watcher:
         return next(cell for cell in self._cells if cell.id == name)
 
     def _update_states(self) -> None:
-        everything = time.monotonic() - self._all_at >= _ALL_SECONDS or not self._states
-        if everything:
-            self._all_at = time.monotonic()
+        now = time.monotonic()
+        everything = now - self._all_at >= _ALL_SECONDS or not self._states
+        locks = everything or now - self._locks_at >= _LOCK_SECONDS
+        self._all_at = now if everything else self._all_at
+        self._locks_at = now if locks else self._locks_at
         begun = self._grid.begun()
         before, self._states = self._states, {}
         for cell in self._cells:  # teachers before students
             state = before.get(cell.id)
             teachers = [self._states[teacher.id] for teacher in cell.teachers if teacher.id in self._states]
-            if state in OVER:
+            if state in OVER or (state == "running" and not locks and not self._ended(cell)):
                 self._states[cell.id] = state
-            elif everything or cell.id in begun or state is None:
-                self._states[cell.id] = self._grid.state(cell, teachers)
-            elif state in ("planned", "blocked"):
+            elif state in ("planned", "blocked") and not everything and cell.id not in begun:
                 stopped = {"diverged", "failed", "blocked"} & set(teachers)
                 self._states[cell.id] = "blocked" if stopped else "planned"
             else:
-                self._states[cell.id] = state
+                self._states[cell.id] = self._grid.state(cell, teachers)
+
+    def _ended(self, cell: RunSpec) -> bool:
+        """Whether a cell has left how it ended; one that was stopped or killed has not."""
+        folder = self._grid.cell(cell)
+        return folder.record.exists() or folder.error.exists()
 
     def _time_left(self, look: Look) -> float | None:
         """Seconds until the last cell ends, if those that run keep their pace and as many run at once."""
