@@ -291,15 +291,16 @@ CONVENTIONS = {"busbridge2025": BUSBRIDGE2025, "6ND": SIX_ND, "6ND-total": SIX_N
 
 @dataclass(frozen=True)
 class Spend:
-    """Total FLOPs of a plan, by what they pay for (Eq 9)."""
+    """Total FLOPs of a plan, by what they pay for: Eq 9, and the student's forward passes in use."""
 
     student_training: float
     teacher_inference: float
     teacher_training: float
+    serving: float = 0.0
 
     @property
     def total(self) -> float:
-        return self.student_training + self.teacher_inference + self.teacher_training
+        return self.student_training + self.teacher_inference + self.teacher_training + self.serving
 
 
 def spend(
@@ -311,8 +312,9 @@ def spend(
     *,
     pay_logits: float,
     pay_pretraining: float,
+    serve_tokens: float = 0.0,
 ) -> Spend:
-    """What Eq 9 (arXiv 2502.08606) charges: 3F(N_S)D_S + F(N_T)(δ_Lgt D_S + 3 δ_Pre D_T).
+    """What Eq 9 (arXiv 2502.08606) charges: 3F(N_S)D_S + F(N_T)(δ_Lgt D_S + 3 δ_Pre D_T); and F(N_S) a token served.
 
     A teacher size or token count that is not known (None) may only appear where its share is not paid.
     """
@@ -325,4 +327,5 @@ def spend(
         if N_T is None or D_T is None:
             raise ValueError("the training of a teacher of unknown size or tokens cannot be paid for")
         teacher = pay_pretraining * float(convention.training(N_T, D_T))
-    return Spend(float(convention.training(N_S, D_S)), logits, teacher)
+    serving = float(convention.forward(N_S)) * serve_tokens
+    return Spend(float(convention.training(N_S, D_S)), logits, teacher, serving)

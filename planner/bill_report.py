@@ -26,6 +26,8 @@ def table(bill: Bill) -> Table:
         row("teacher", bill.teacher)
     if bill.forwards.flops:
         row("teacher's forwards", bill.forwards)
+    if bill.serving.flops:
+        row("serving", bill.serving)
     row("in all", bill.total)
     if bill.supervised is not None:
         row("trained directly", bill.supervised)

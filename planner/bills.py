@@ -21,6 +21,7 @@ def billed(plan: Plan, hardware: Hardware) -> Plan:
             student=part(hardware, spent.student_training),
             teacher=part(hardware, spent.teacher_training),
             forwards=part(hardware, spent.teacher_inference),
+            serving=part(hardware, spent.serving),
             total=part(hardware, spent.total),
             supervised=_supervised(plan, hardware),
         ),
@@ -43,4 +44,4 @@ def _supervised(plan: Plan, hardware: Hardware) -> Part | None:
     if plan.target is not None:
         budget = plan.target.supervised_budget
         return None if budget is None else part(hardware, budget)
-    return part(hardware, float(plan.convention.training(plan.student.N, plan.supervised.D)))
+    return part(hardware, plan.supervised_flops)

@@ -13,6 +13,7 @@ from fitting import intervals
 from fitting.fit import Fit
 from fitting.known import KnownLaw, Range
 from fitting.laws import DistillationLaw
+from planner import sizes
 from planner.allocation import optimum
 from planner.plans import Certainty, Plan, Regret, verdict_of
 from planner.problems import Problems
@@ -53,7 +54,7 @@ def with_certainty(
     `by_law` says that the cross-entropy of a named teacher is the law's prediction, not a measurement.
     """
     fit, draws = law.fitted, _draws(law)
-    student, alone_ = _distilled(law, fit, draws, plan, by_law), directly(law, plan.student.N, plan.supervised.D)
+    student, alone_ = _distilled(law, fit, draws, plan, by_law), directly(law, plan.supervised.N, plan.supervised.D)
     half = intervals.quantile(level, fit)
     margin = margin_between(student, alone_, half)
     wins = float(np.mean(alone_.drawn > student.drawn))
@@ -174,12 +175,17 @@ def _regret(
 ) -> Regret:
     """Nats/token lost to the plan that each draw would choose, distilled or not.
 
-    The plan in hand is among a draw's choices, also where the draw would not have thought its teacher possible.
+    Each draw chooses the student's size too, where the plan did. The plan in hand is among a draw's choices, also
+    where the draw would not have thought its teacher possible.
     """
     best = np.minimum(student.drawn, alone.drawn)
     if not plan.teacher.given:
         charges = Charges(plan.pay_logits, plan.pay_pretraining)
-        problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, draws)
+        problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, draws, plan.terms)
+        if plan.student.chosen:
+            direct = problems.of_size(sizes.alone(problems, law.box_N)[:, None])
+            best = np.minimum(best, direct.supervised_loss())
+            problems = problems.of_size(sizes.distilled(problems, law.box_N, points=sizes.COARSE)[:, None])
         best = np.minimum(best, optimum(problems, points=POINTS)[0].loss)
     lost = (student.drawn if plan.margin > 0 else alone.drawn) - best
     return Regret(float(np.mean(lost)), float(np.quantile(lost, 0.95)))

@@ -18,11 +18,12 @@ app = typer.Typer(
 
 @app.command("teacher-exists")
 def teacher_exists(
-    student: options.Student,
+    student: options.AnyStudent,
     budget: options.FlopBudget = None,
     gpu_hours: options.GpuHours = None,
     gpu: options.Gpu = None,
     mfu: options.Mfu = None,
+    serve_tokens: options.ServeTokens = None,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -66,11 +67,12 @@ def teacher_exists(
 
 @app.command("train-teacher")
 def train_teacher(
-    student: options.Student,
+    student: options.AnyStudent,
     budget: options.FlopBudget = None,
     gpu_hours: options.GpuHours = None,
     gpu: options.Gpu = None,
     mfu: options.Mfu = None,
+    serve_tokens: options.ServeTokens = None,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -92,6 +94,7 @@ def train_teacher(
       distillaw plan train-teacher --student 1B --budget 1e23
       distillaw plan train-teacher --student 1B --budget 1e23 --pay-logits 0 --pay-pretraining .25
       distillaw plan train-teacher --student 1B --target-loss 2.2
+      distillaw plan train-teacher --student auto --serve-tokens 2T --budget 1e23
       distillaw plan train-teacher --student 1B --budget 1e23 --gpu h100 --count 64 --mfu 0.4 --price 1.8
       distillaw plan train-teacher --student 100K --budget 1e13 --law law.json --json
     """
@@ -136,7 +139,7 @@ def compare(
         found = comparison.compare_for(
             asked.law,
             asked.target,
-            student=asked.student,
+            student=asked.size,
             charges=asked.charges,
             limits=asked.limits,
             interval=asked.interval,
@@ -145,7 +148,7 @@ def compare(
         found = comparison.compare(
             asked.law,
             asked.budgets,
-            student=asked.student,
+            student=asked.size,
             charges=asked.charges,
             limits=asked.limits,
             interval=asked.interval,
@@ -180,6 +183,7 @@ def _answer(given: dict[str, Any], other: str) -> None:
             teacher=asked.teacher,
             limits=asked.limits,
             interval=asked.interval,
+            terms=asked.terms,
         )
     else:
         from planner.decision import plan
@@ -192,6 +196,7 @@ def _answer(given: dict[str, Any], other: str) -> None:
             teacher=asked.teacher,
             limits=asked.limits,
             interval=asked.interval,
+            terms=asked.terms,
         )
     if asked.hardware is not None:
         from planner.bills import billed
@@ -221,7 +226,7 @@ def _rank(given: dict[str, Any], path: str) -> None:
     found = ranking.rank_teachers(
         asked.law,
         Budget(asked.budgets[0], asked.charges.logits),
-        student=asked.student,
+        student=asked.size,
         candidates=candidates.read(path, asked.law, with_embeddings=given["total"], pay_logits=asked.charges.logits),
         interval=asked.interval,
     )

@@ -9,14 +9,16 @@ import numpy as np
 
 from fitting.errors import Faults, Infeasible, InputError
 from fitting.flops import Spend, spend
-from fitting.known import KnownLaw
+from fitting.known import KnownLaw, Range
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
+from planner import sizes
 from planner.allocation import Allocations, given, ideal_loss, near_optimal_loss, near_optimal_size, optimum
 from planner.doubts import doubts
 from planner.plans import NearOptimal, Plan, PlannedTeacher, RunnerUp, Student, Supervised, verdict_of
 from planner.problems import ROUNDING, Problems
 from planner.scenarios import NAMED_TEACHER, SUPERVISED, TEACHER_INFERENCE, Budget, Charges, Limits, Teacher
+from planner.terms import AUTO, Terms
 
 NEAR_OPTIMAL_NATS = 0.001
 """A teacher is near-optimal when the student loses no more than this to the best one, in nats per token."""
@@ -32,12 +34,14 @@ def plan(
     law: KnownLaw,
     budget: Budget,
     *,
-    student: float,
+    student: float | str,
     teacher: Teacher | None = None,
     limits: Limits | None = None,
     interval: float | None = None,
+    terms: Terms | None = None,
 ) -> Plan:
-    """The best use of `budget` for a student of `student` parameters (counted as the law counts N).
+    """The best use of `budget` for a student of `student` parameters (counted as the law counts N), or of the best
+    number of them with `AUTO`, for the student trained directly likewise. `terms` are what else is to be paid.
 
     With a `teacher`, that teacher; without, the one the scenario would choose (Eq 10, 28 of arXiv 2502.08606), within
     `limits`. The optimum is global within the law's search box. Intervals are at level 0.95 where the law has joint
@@ -47,7 +51,14 @@ def plan(
     below the law's floor, a size that is no positive number, and an interval of a law without draws.
     """
     (found,) = plans(
-        law, [budget.flops], budget.charges, student=student, teacher=teacher, limits=limits, interval=interval
+        law,
+        [budget.flops],
+        budget.charges,
+        student=student,
+        teacher=teacher,
+        limits=limits,
+        interval=interval,
+        terms=terms,
     )
     if isinstance(found, Infeasible):
         raise found
@@ -61,10 +72,11 @@ def plans(
     budgets: Sequence[float],
     charges: Charges,
     *,
-    student: float,
+    student: float | str,
     teacher: Teacher | None = None,
     limits: Limits | None = None,
     interval: float | None = None,
+    terms: Terms | None = None,
     regret: bool = True,
 ) -> list[Plan | Infeasible]:
     """A plan for each of several budgets (FLOPs), all in one search; in a budget's place what speaks against it.
@@ -72,11 +84,20 @@ def plans(
     As `plan`, without the sensitivity; without `regret`, also without the search of every draw's own plan.
     """
     found, problems, best = drafts(
-        law, budgets, charges, student=student, teacher=teacher, limits=limits, interval=interval, regret=regret
+        law,
+        budgets,
+        charges,
+        student=student,
+        teacher=teacher,
+        limits=limits,
+        interval=interval,
+        terms=terms,
+        regret=regret,
     )
     feasible = np.array([i for i, draft in enumerate(found) if isinstance(draft, Plan)], dtype=np.intp)
-    near = _near_optimal(problems.take(feasible), best.take(feasible), teacher)
-    bounds = {"D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
+    problems, best = problems.take(feasible), best.take(feasible)
+    near = _near_optimal(problems, best, teacher, law.box_N if student == AUTO else None)
+    bounds = {"N_S": law.box_N, "D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
     for i, around in zip(feasible, near, strict=True):
         draft = found[i]
         assert isinstance(draft, Plan)
@@ -91,17 +112,21 @@ def drafts(
     budgets: Sequence[float],
     charges: Charges,
     *,
-    student: float,
+    student: float | str,
     teacher: Teacher | None = None,
     limits: Limits | None = None,
     interval: float | None = None,
+    terms: Terms | None = None,
     regret: bool = False,
 ) -> tuple[list[Plan | Infeasible], Problems, Allocations]:
     """The plans of `plans` without what surrounds them, near-optimal teachers and doubts; and where they were found."""
     check_question(law, charges, student, teacher, limits)
-    N_S, every = float(student), [Budget(C).flops for C in budgets]
+    every, terms = [Budget(C).flops for C in budgets], terms or Terms()
     level = level_of(law, interval)
-    problems = Problems.of(law, N_S, np.asarray(every), charges, limits)
+    auto = isinstance(student, str) and student == AUTO
+    asked = Problems.of(law, 1.0 if auto else float(student), np.asarray(every), charges, limits, terms=terms)
+    problems, alone = sized(law, asked, teacher) if auto else (asked, asked)
+    D_alone, L_alone = alone.supervised_tokens(), alone.supervised_loss()
     if teacher is None:
         best, other = optimum(problems)
         beside = "the cheapest teacher and "
@@ -111,15 +136,16 @@ def drafts(
     found: list[Plan | Infeasible] = []
     for i, C in enumerate(every):
         if not np.isfinite(best.loss[i]):
-            found.append(Infeasible(_too_small(law, N_S, C, beside)))
+            found.append(Infeasible(_too_small(law, float(problems.N_S[i, 0]), C, beside, terms)))
             continue
         if other is None:
             assert teacher is not None
             chosen, second = PlannedTeacher(teacher.N, teacher.D, teacher.loss, given=True), None
         else:
             chosen, second = _chosen(charges, limits, best, i), _runner_up(charges, limits, best, other, i)
-        draft = outline(law, N_S, C, charges, float(best.D_S[i]), float(best.loss[i]), chosen)
-        draft = replace(draft, runner_up=second)
+        learner = Student(float(problems.N_S[i, 0]), float(best.D_S[i]), float(best.loss[i]), chosen=auto)
+        direct = Supervised(float(D_alone[i]), float(L_alone[i]), N=float(alone.N_S[i, 0]))
+        draft = replace(outline(law, C, charges, terms, learner, chosen, direct), runner_up=second)
         if level is not None:
             from planner.certainty import with_certainty
 
@@ -147,7 +173,7 @@ def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: f
         student=Student(student, D, loss),
         teacher=PlannedTeacher(None, None, None, given=False),
         flops=Spend(float(law.convention.training(student, D)), 0.0, 0.0),
-        supervised=Supervised(D, loss),
+        supervised=Supervised(D, loss, N=student),
         verdict="supervise",
         margin=0.0,
         margin_scale=0.0,
@@ -161,7 +187,7 @@ def supervised_plan(law: KnownLaw, budget: float, *, student: float, interval: f
         from planner.certainty import alone
 
         ends = alone(law, student, D, level)
-        found = replace(found, student=Student(student, D, loss, ends), supervised=Supervised(D, loss, ends))
+        found = replace(found, student=Student(student, D, loss, ends), supervised=Supervised(D, loss, ends, N=student))
     return replace(found, warnings=tuple(doubts(law, found, {"D_S": law.box_D}, None)))
 
 
@@ -185,13 +211,33 @@ def level_of(law: KnownLaw, interval: float | None) -> float | None:
     return None
 
 
+def sized(
+    law: KnownLaw, asked: Problems, teacher: Teacher | None, *, points: tuple[int, int] = sizes.POINTS
+) -> tuple[Problems, Problems]:
+    """The problems with the size of student that each budget serves best: distilled, and trained directly."""
+    direct = asked.of_size(sizes.alone(asked, law.box_N)[:, None])
+    if teacher is None:
+        return asked.of_size(sizes.distilled(asked, law.box_N, points=points)[:, None]), direct
+    return asked.of_size(sizes.beside(asked, law.box_N, teacher.loss, price_of(law, teacher))[:, None]), direct
+
+
+def price_of(law: KnownLaw, teacher: Teacher) -> float:
+    """FLOPs of a teacher's forward pass per token; 0 where its size is not known, so not paid for."""
+    return 0.0 if teacher.N is None else float(law.convention.forward(teacher.N))
+
+
 def outline(
-    law: KnownLaw, N_S: float, budget: float, charges: Charges, D_S: float, loss: float, teacher: PlannedTeacher
+    law: KnownLaw,
+    budget: float,
+    charges: Charges,
+    terms: Terms,
+    student: Student,
+    teacher: PlannedTeacher,
+    supervised: Supervised,
 ) -> Plan:
     """A plan by the law alone: its costs, what it is held against, how far it reaches. Draws and doubts come after."""
     assert teacher.loss is not None
-    D_alone = _tokens_alone(law, N_S, budget)
-    supervised = Supervised(D_alone, float(law.supervised.loss(N_S, D_alone)))
+    N_S, D_S, loss = student.N, student.D, student.loss
     margin = supervised.loss - loss
     support = law.support.factors(N_S=N_S, D_S=D_S, L_T=teacher.loss, N_T=teacher.N, D_T=teacher.D)
     scale = relative_error(law, support) * loss
@@ -201,7 +247,7 @@ def outline(
         pay_logits=charges.logits,
         pay_pretraining=charges.pretraining,
         budget=budget,
-        student=Student(N_S, D_S, loss),
+        student=student,
         teacher=teacher,
         flops=spend(
             law.convention,
@@ -211,6 +257,7 @@ def outline(
             teacher.D,
             pay_logits=charges.logits,
             pay_pretraining=charges.pretraining,
+            serve_tokens=terms.serve_tokens,
         ),
         supervised=supervised,
         verdict=verdict_of(margin, scale),
@@ -221,21 +268,34 @@ def outline(
         runner_up=None,
         support=support,
         warnings=(),
+        terms=terms,
     )
 
 
-def _near_optimal(problems: Problems, best: Allocations, teacher: Teacher | None) -> Iterator[NearOptimal]:
-    """What is as good to `NEAR_OPTIMAL_NATS`; of a teacher that was named, the losses that would have been best."""
-    sizes = None
+def _near_optimal(
+    problems: Problems, best: Allocations, teacher: Teacher | None, students: Range | None
+) -> Iterator[NearOptimal]:
+    """What is as good to `NEAR_OPTIMAL_NATS`; of a teacher that was named, the losses that would have been best.
+
+    `students` is the box of the student's size where that was chosen, None where it was given.
+    """
+    teachers = learners = None
     if teacher is not None:
         _, low, high = ideal_loss(problems, best.D_S, NEAR_OPTIMAL_NATS)
     else:
         low, high = near_optimal_loss(problems, best, NEAR_OPTIMAL_NATS)
         if problems.paid:
-            sizes = near_optimal_size(problems, best, NEAR_OPTIMAL_NATS)
+            teachers = near_optimal_size(problems, best, NEAR_OPTIMAL_NATS)
+    if students is not None:
+        N_S = problems.N_S[:, 0]
+        if teacher is None:
+            learners = sizes.around(problems, students, N_S, NEAR_OPTIMAL_NATS)
+        else:
+            price = 0.0 if teacher.N is None else float(problems.convention.forward(teacher.N))
+            learners = sizes.around_given(problems, students, N_S, NEAR_OPTIMAL_NATS, teacher.loss, price)
     for i in range(len(problems)):
-        N_T = None if sizes is None else (float(sizes[0][i]), float(sizes[1][i]))
-        yield NearOptimal(NEAR_OPTIMAL_NATS, (float(low[i]), float(high[i])), N_T)
+        N_T, N_S_ = (None if each is None else (float(each[0][i]), float(each[1][i])) for each in (teachers, learners))
+        yield NearOptimal(NEAR_OPTIMAL_NATS, (float(low[i]), float(high[i])), N_T, N_S_)
 
 
 def _chosen(charges: Charges, limits: Limits | None, best: Allocations, i: int) -> PlannedTeacher:
@@ -271,9 +331,10 @@ def _opinion(law: KnownLaw, planned: Plan, teacher: Teacher | None, limits: Limi
             PUBLISHED[law.second_opinion.law_id],
             [planned.budget],
             Charges(planned.pay_logits, planned.pay_pretraining),
-            student=planned.student.N,
+            student=AUTO if planned.student.chosen else planned.student.N,
             teacher=teacher,
             limits=limits,
+            terms=planned.terms,
         )
         assert isinstance(found, Plan)  # the same box and prices: what one law can pay for, the other can
         return found
@@ -300,10 +361,11 @@ def relative_error(law: KnownLaw, support: dict[str, float]) -> float:
 
 
 def check_question(
-    law: KnownLaw, charges: Charges, student: float, teacher: Teacher | None, limits: Limits | None
+    law: KnownLaw, charges: Charges, student: float | str, teacher: Teacher | None, limits: Limits | None
 ) -> None:
     faults = Faults()
-    faults.collect(parameters, student)
+    if student != AUTO:
+        faults.collect(parameters, student)
     if teacher is not None:
         if charges.pretraining:
             faults.add("a teacher that exists is not trained again: pay_pretraining must be 0 for a named teacher")
@@ -339,11 +401,16 @@ def below_floor(law: KnownLaw, loss: float) -> str:
     )
 
 
-def _too_small(law: KnownLaw, N_S: float, budget: float, beside: str) -> str:
+def _too_small(law: KnownLaw, N_S: float, budget: float, beside: str, terms: Terms | None = None) -> str:
     step = float(law.convention.training(N_S, 1.0))
-    some = "" if budget >= step else ", nor for a single one of them"
+    served = 0.0 if terms is None else terms.serve_tokens
+    serving = float(law.convention.forward(N_S)) * served
+    some = "" if budget >= step + serving else ", nor for a single one of them"
+    also = ""
+    if served:
+        also = f"; serving {count(served)} tokens takes {flops(serving)} FLOPs of it"
     return (
         f"a budget of {flops(budget)} FLOPs cannot pay for {beside}{count(law.box_D[0])} tokens "
         f"of a {count(N_S)} student, the fewest this law is searched for{some}; one student token costs "
-        f"{flops(step)} FLOPs: raise --budget or choose a smaller --student"
+        f"{flops(step)} FLOPs{also}: raise --budget or choose a smaller --student"
     )

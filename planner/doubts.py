@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from fitting.fit import Doubt
-from fitting.known import KnownLaw, Range
+from fitting.known import ON_THE_EDGE, KnownLaw, Range
 from fitting.units import count
 from planner.plans import NearOptimal, Plan
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, SUPERVISED, TEACHER_INFERENCE
@@ -22,6 +22,8 @@ def doubts(law: KnownLaw, plan: Plan, bounds: dict[str, Range], opinion: Callabl
     if plan.outside:
         listed = ", ".join(f"{name} by {factor:.3g}x" for name, factor in plan.outside.items())
         found.append(Doubt("support", f"outside the runs that law {law.id!r} was fitted to: {listed}"))
+    if plan.student.chosen:
+        found += _chosen_size(law, plan)
     found += _edges(law, plan, bounds)
     if plan.unspent:
         found.append(
@@ -57,6 +59,8 @@ def _edges(law: KnownLaw, plan: Plan, bounds: dict[str, Range]) -> list[Doubt]:
         values = {"D_S": plan.student.D}
     if plan.scenario == TEACHER_INFERENCE:
         del values["D_T"]  # free, so always as many as there may be
+    if plan.student.chosen:
+        values = {"N_S": plan.student.N, **values}
     hit = [name for name, value in values.items() if value is not None and _on_edge(value, bounds[name])]
     if not hit:
         return []
@@ -69,10 +73,32 @@ def _edges(law: KnownLaw, plan: Plan, bounds: dict[str, Range]) -> list[Doubt]:
     ]
 
 
+def _chosen_size(law: KnownLaw, plan: Plan) -> list[Doubt]:
+    """A size that the law never saw was chosen, with or without a teacher: the choice itself is an extrapolation."""
+    within = law.support.N_S
+    if within is None:
+        return []
+    found = []
+    for who, N in (("distilled", plan.student.N), ("trained directly", plan.supervised.N)):
+        if law.support.factor(N, within) > ON_THE_EDGE:
+            found.append(f"{count(N)} {who}")
+    if not found:
+        return []
+    return [
+        Doubt(
+            "student-size",
+            f"the size that was chosen, {' and '.join(found)}, is none that law {law.id!r} has seen, {_span(within)}: "
+            "name the sizes that you would train with --student instead",
+        )
+    ]
+
+
 def _flatness(near: NearOptimal) -> list[Doubt]:
     wide = []
     if near.L_T[1] - near.L_T[0] > FLAT_LOSS_NATS:
         wide.append(f"L_T from {near.L_T[0]:.3f} to {near.L_T[1]:.3f}")
+    if near.N_S is not None and near.N_S[1] / near.N_S[0] > FLAT_SIZE_RATIO:
+        wide.append(f"N_S from {count(near.N_S[0])} to {count(near.N_S[1])}")
     if near.N_T is not None and near.N_T[1] / near.N_T[0] > FLAT_SIZE_RATIO:
         wide.append(f"N_T from {count(near.N_T[0])} to {count(near.N_T[1])}")
     if not wide:

@@ -5,6 +5,14 @@ from typing import Annotated
 import typer
 
 Student = Annotated[str, typer.Option("--student", help="Student size, non-embedding parameters: 300M, 1B, 7e9.")]
+AnyStudent = Annotated[
+    str,
+    typer.Option("--student", help="Student size, non-embedding parameters: 300M, 1B, 7e9; auto for the best size."),
+]
+ServeTokens = Annotated[
+    str | None,
+    typer.Option("--serve-tokens", help="Tokens that the student serves in its life, out of the same budget: 2T."),
+]
 FlopBudget = Annotated[str | None, typer.Option("--budget", help="Total FLOPs: 1e21.")]
 Budgets = Annotated[
     str | None,

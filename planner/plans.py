@@ -1,13 +1,15 @@
 """A plan: what to do with a budget, what it is held against, and how sure the law can be. Nouns only."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from fitting.fit import Doubt
 from fitting.flops import Convention, Spend
 from fitting.known import ON_THE_EDGE, Range
 from planner.scenarios import SUPERVISED
+from planner.terms import Terms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +26,16 @@ def verdict_of(margin: float, scale: float) -> Verdict:
 
 @dataclass(frozen=True)
 class Student:
-    """N parameters trained on D tokens to `loss` nats/token; `interval` only from a law with joint draws."""
+    """N parameters trained on D tokens to `loss` nats/token; `interval` only from a law with joint draws.
+
+    `chosen` says that N was searched for, not given.
+    """
 
     N: float
     D: float
     loss: float
     interval: Range | None = None
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,12 @@ class PlannedTeacher:
 
 @dataclass(frozen=True)
 class Supervised:
-    """The same student trained directly with the whole budget."""
+    """The student trained directly with the whole budget: the same one, or the best size where that is searched for."""
 
     D: float
     loss: float
     interval: Range | None = None
+    N: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,14 @@ class NearOptimal:
     """Teachers whose student loses at most `nats` nats/token to the optimum; `N_T` is None where size is free.
 
     For a named teacher, `L_T` is the interval around the cross-entropy that would serve this student best on the
-    same tokens; the teacher itself may lie outside it.
+    same tokens; the teacher itself may lie outside it. `N_S` are sizes of the student that are as good, each with its
+    own best teacher, where the size was searched for.
     """
 
     nats: float
     L_T: Range
     N_T: Range | None
+    N_S: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,8 @@ class Bill:
     """A plan in GPU-hours, days and money.
 
     `student`, `teacher` and `forwards` are the training of the two and the teacher's forward passes, as far as the
-    scenario pays them; `supervised` is the whole bill of training directly instead. `peak` is dense FLOP/s.
+    scenario pays them; `serving` is the student in use; `supervised` is the whole bill of training directly instead.
+    `peak` is dense FLOP/s.
     """
 
     gpu: str
@@ -169,6 +179,7 @@ class Bill:
     student: Part
     teacher: Part
     forwards: Part
+    serving: Part
     total: Part
     supervised: Part | None
 
@@ -201,6 +212,7 @@ class Plan:
     sensitivity: Sensitivity | None = None
     target: Target | None = None
     bill: Bill | None = None
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def unspent(self) -> float:
@@ -219,6 +231,13 @@ class Plan:
         return Convention.from_dict(dict(self.law["convention"]), "plan")
 
     @property
+    def supervised_flops(self) -> float:
+        """What training the student directly takes, and serving it; the budget, unless tokens run out."""
+        convention, alone = self.convention, self.supervised
+        served = float(convention.forward(alone.N)) * self.terms.serve_tokens
+        return float(convention.training(alone.N, alone.D)) + served
+
+    @property
     def shares(self) -> tuple[float, float, float]:
         """The shares of the budget that go into the student, the teacher's forward passes and its training."""
         spent = self.flops
@@ -233,6 +252,7 @@ class Plan:
             "scenario": self.scenario,
             "law": dict(self.law),
             "deltas": {"logits": self.pay_logits, "pretraining": self.pay_pretraining},
+            "terms": self.terms.to_json(),
             "budget": self.budget,
             "unspent": self.unspent,
             "student": data["student"],
@@ -277,6 +297,7 @@ def _row(plan: Plan) -> dict[str, Any]:
         "teacher_D": plan.teacher.D,
         "teacher_loss": plan.teacher.loss,
         **{f"flops_{name}": value for name, value in asdict(plan.flops).items()},
+        "supervised_N": plan.supervised.N,
         "supervised_D": plan.supervised.D,
         "supervised_loss": plan.supervised.loss,
         "verdict": None if plan.scenario == SUPERVISED else plan.verdict,

@@ -19,6 +19,7 @@ from fitting.flops import FORWARDS_PER_TRAINING_STEP, Convention
 from fitting.known import KnownLaw, Range
 from fitting.laws import DistillationLaw, SupervisedLaw
 from planner.scenarios import Charges, Limits
+from planner.terms import Terms
 
 Floats = NDArray[np.float64]
 Coefficients = TypeVar("Coefficients", SupervisedLaw, DistillationLaw)
@@ -32,6 +33,9 @@ _CONVERGED = 1e-12
 _NOTHING = 1e-100
 """Share of the budget below which a price is as good as none; smaller ones would overflow."""
 
+_SPENT = 1e-30
+"""Share of the budget that a student is left whose serving takes all of it: not enough for a token."""
+
 _STRAIGHT = 1e-17
 """Share of a term of the law below which it cannot be told from nothing."""
 
@@ -42,7 +46,7 @@ class Problems:
 
     N_S and C (FLOPs) have shape (k, 1), coefficients too where they differ, so that points of shape (k, p) broadcast
     against them. Every method takes t = log(L_T - E) of shape (k, p). `box_D` bounds the student's tokens; `teacher_N`
-    and `teacher_D` bound the teacher.
+    and `teacher_D` bound the teacher. `served` tokens of the student's are paid before anything else.
     """
 
     supervised: SupervisedLaw
@@ -54,6 +58,7 @@ class Problems:
     box_D: Range
     teacher_N: Range
     teacher_D: Range
+    served: float = 0.0
 
     @classmethod
     def of(
@@ -64,6 +69,7 @@ class Problems:
         charges: Charges,
         limits: Limits | None = None,
         drawn: DistillationLaw | None = None,
+        terms: Terms | None = None,
     ) -> "Problems":
         """Problems of the student sizes and budgets, which broadcast to one dimension; `charges` says what is paid.
 
@@ -87,6 +93,7 @@ class Problems:
             law.box_D,
             _bounded(law.box_N, limits.N, "--max-teacher", "parameters"),
             _bounded(law.box_D, limits.D, "--max-teacher-tokens", "tokens"),
+            (terms or Terms()).serve_tokens,
         )
 
     def __len__(self) -> int:
@@ -107,6 +114,10 @@ class Problems:
             C=self.C[index],
         )
 
+    def of_size(self, N_S: Floats) -> "Problems":
+        """The same for students of other sizes, of shape (k, 1) or (k, p)."""
+        return replace(self, N_S=N_S)
+
     @property
     def paid(self) -> bool:
         """Whether the teacher costs the student any tokens."""
@@ -117,7 +128,8 @@ class Problems:
         N_T, D_T, D_S = self.teacher_N[0], self.teacher_D[0], self.box_D[0]
         student = float(np.ravel(self._student_step)[0])
         logits = self.charges.logits * float(self.convention.forward(N_T))
-        return D_S * (student + logits) + self.charges.pretraining * float(self.convention.training(N_T, D_T))
+        served = self.served * student / FORWARDS_PER_TRAINING_STEP
+        return served + D_S * (student + logits) + self.charges.pretraining * float(self.convention.training(N_T, D_T))
 
     def t_range(self) -> tuple[Floats, Floats]:
         """The ends of t = log(L_T - E) that teachers in the box can reach; shape (k,) each."""
@@ -160,7 +172,7 @@ class Problems:
     def student_tokens(self, log_N_T: Floats, log_D_T: Floats) -> Floats:
         """What the budget leaves for the student (Eq 9 solved for D_S); negative where the teacher costs more."""
         F = self.convention.forward_of_cube(np.exp(log_N_T / 3))[0]
-        left = self.C
+        left = self._left
         if self.charges.pretraining:
             left = left - self.charges.pretraining * FORWARDS_PER_TRAINING_STEP * F * np.exp(log_D_T)
         tokens: Floats = np.minimum(left / (self._student_step + self.charges.logits * F), self.box_D[1])
@@ -169,7 +181,7 @@ class Problems:
     def tokens(self, t: Floats) -> Floats:
         """The student's tokens beside the cheapest teacher of each L_T."""
         if not self.paid:
-            return self.supervised_tokens()[:, None] + 0.0 * t
+            return self.tokens_alone() + 0.0 * t
         return self.student_tokens(*self.teacher(t))
 
     def student_loss(self, D_S: Floats, L_T: Any) -> Floats:
@@ -195,18 +207,34 @@ class Problems:
 
     def at_price(self, L_T: Any, price: Any) -> tuple[Floats, Floats]:
         """D_S and L_S with teachers that exist, whose forward passes cost `price` FLOPs per token; shape (k, p)."""
-        D_S = np.minimum(self.C / (self._student_step + self.charges.logits * price), self.box_D[1])
+        D_S = np.minimum(self._left / (self._student_step + self.charges.logits * price), self.box_D[1])
         return D_S, self.student_loss(D_S, L_T)
 
     def supervised_tokens(self) -> Floats:
         """D of the student trained directly with the whole budget; shape (k,)."""
-        tokens: Floats = np.minimum(self.C / self._student_step, self.box_D[1])[:, 0]
+        return self.tokens_alone()[:, 0]
+
+    def tokens_alone(self) -> Floats:
+        """D of the student trained directly with the whole budget, in the shape of N_S."""
+        tokens: Floats = np.minimum(self._left / self._student_step, self.box_D[1])
         return tokens
+
+    def supervised_feasible(self) -> NDArray[np.bool_]:
+        """Whether the budget pays for the fewest tokens of a student trained directly; shape (k,)."""
+        feasible: NDArray[np.bool_] = self.supervised_tokens() >= self.box_D[0] * (1 - ROUNDING)
+        return feasible
 
     def supervised_loss(self) -> Floats:
         """The cross-entropy of the student trained directly with the whole budget; shape (k,)."""
         found: Floats = self.supervised.loss(self.N_S, self.supervised_tokens()[:, None])[:, 0]
         return found
+
+    @property
+    def _left(self) -> Any:
+        """FLOPs that are left for training; next to none where serving takes more than there is."""
+        if not self.served:
+            return self.C
+        return np.maximum(self.C - self.served * self.convention.forward(self.N_S), _SPENT * self.C)
 
     @property
     def _student_step(self) -> Any:
@@ -250,7 +278,8 @@ class Problems:
             return value, slope
         share = self.charges.logits * F / (self._student_step + self.charges.logits * F)
         price = self.charges.pretraining * FORWARDS_PER_TRAINING_STEP * F * np.exp(log_D)
-        ratio = self.C / np.maximum(price, _NOTHING * self.C)
+        left = self._left
+        ratio = left / np.maximum(price, _NOTHING * left)
         kappa = share * (ratio - 1)
         dearer = s * turn + np.where(v > 0, 1.0, small) / (1 + small) / law.beta  # d log P / d v
         rise = kappa * s * (1 - share) * turn - share * ratio * dearer

@@ -15,14 +15,16 @@ from fitting.published import DEFAULT_LAW
 from planner.costs import Hardware
 from planner.decision import level_of
 from planner.scenarios import Charges, Limits, Teacher
+from planner.terms import AUTO, Terms, tokens_served
 
 _QUESTION = ("student", "budget", "gpu_hours", "gpu", "mfu", "target_loss")
 _BILL = ("count", "price")
+_TERMS = ("serve_tokens",)
 _TEACHERS = ("max_teacher", "max_teacher_tokens", "pay_logits")
 _LAW = ("law", "total", "interval")
 _UNDERSTOOD = {
-    "plan teacher-exists": (*_QUESTION, *_BILL, *_TEACHERS, *_LAW),
-    "plan train-teacher": (*_QUESTION, *_BILL, *_TEACHERS, "pay_pretraining", *_LAW),
+    "plan teacher-exists": (*_QUESTION, *_TERMS, *_BILL, *_TEACHERS, *_LAW),
+    "plan train-teacher": (*_QUESTION, *_TERMS, *_BILL, *_TEACHERS, "pay_pretraining", *_LAW),
     "plan compare": (*_QUESTION, *_TEACHERS, "pay_pretraining", *_LAW),
     "crossover": ("student", "pay_logits", "pay_pretraining", "law", "total"),
 }
@@ -42,16 +44,23 @@ class Question:
     """A student, what is paid, and either budgets (FLOPs) or a target (nats/token); `given` has it as it was typed."""
 
     law: KnownLaw
-    student: float
+    student: float | str
     budgets: tuple[float, ...]
     target: float | None
     charges: Charges
     limits: Limits | None
     teacher: Teacher | None
+    terms: Terms
     interval: float | None
     hardware: Hardware | None
     hours: float | None
     given: Mapping[str, Any]
+
+    @property
+    def size(self) -> float:
+        """The student's size, for what cannot choose it."""
+        assert not isinstance(self.student, str)
+        return self.student
 
     def command(self, name: str) -> str:
         """The command line that asks `distillaw NAME` the same."""
@@ -90,7 +99,8 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
     """
     faults = Faults()
     law = faults.collect(load_law, given["law"])
-    student = faults.collect(parse_size, given["student"], "--student", law, with_embeddings=given["total"])
+    student = _student(faults, given, law)
+    terms = _terms(faults, given)
     hardware = _hardware(faults, given)
     budgets, target, hours = _amount(faults, given, hardware, ranges=ranges)
     shares = [
@@ -129,11 +139,39 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
         Charges(pay_logits, pay_pretraining),
         limits,
         teacher,
+        terms,
         level,
         hardware,
         hours,
         given,
     )
+
+
+def _student(faults: Faults, given: dict[str, Any], law: KnownLaw | None) -> float | str | None:
+    """The student's size, or `AUTO` where the command can choose it."""
+    if str(given["student"]).strip().casefold() != AUTO:
+        return faults.collect(parse_size, given["student"], "--student", law, with_embeddings=given["total"])
+    if "serve_tokens" not in given or given.get("candidates") is not None:
+        faults.add("--student: auto is for one plan, of plan teacher-exists or plan train-teacher; name a size here")
+    return AUTO
+
+
+def _terms(faults: Faults, given: dict[str, Any]) -> Terms:
+    """What is to be paid beside one training of the student."""
+    if given.get("candidates") is not None:
+        faults.extend(
+            [
+                f"--{name.replace('_', '-')}: is for one plan; --candidates ranks several"
+                for name in _TERMS
+                if given.get(name) is not None
+            ]
+        )
+    served = given.get("serve_tokens")
+    return (None if served is None else faults.collect(_serving, served)) or Terms()
+
+
+def _serving(text: str) -> Terms:
+    return Terms(serve_tokens=tokens_served(text))
 
 
 def _teacher(faults: Faults, given: dict[str, Any], law: KnownLaw | None, *, paid: bool) -> Teacher | None:

@@ -36,6 +36,8 @@ def html(result: Plan) -> str:
 def _print(result: Plan, out: Console) -> None:
     out.print(answer(result))
     out.print(teacher_sentence(result))
+    if result.student.chosen:
+        out.print(size_sentence(result))
     out.print()
     terminal.show_table(out, breakdown(result))
     out.print()
@@ -56,23 +58,36 @@ def answer(result: Plan) -> str:
     alone = loss(result.supervised.loss, result.supervised.interval)
     taught = loss(result.student.loss, result.student.interval)
     cost, N = flops(result.budget), count(result.student.N)
+    direct = count(result.supervised.N)
     if result.target is not None:
         return _cheapest(result)
     if result.verdict == "distil":
         return (
             f"Distil: the {N} student reaches {taught} nats/token on {count(result.student.D)} tokens; trained "
-            f"directly with the same {cost} FLOPs it reaches {alone}."
+            f"directly with the same {cost} FLOPs {'it' if direct == N else f'one of {direct}'} reaches {alone}."
         )
     if result.verdict == "supervise":
         return (
-            f"Train directly: with {cost} FLOPs the {N} student reaches {alone} nats/token "
-            f"on {count(result.supervised.D)} tokens; distilled it reaches {taught}."
+            f"Train directly: with {cost} FLOPs the {direct} student reaches {alone} nats/token "
+            f"on {count(result.supervised.D)} tokens; distilled {'it' if direct == N else f'one of {N}'} reaches "
+            f"{taught}."
         )
     return (
         f"Too close to call: with {cost} FLOPs the {N} student reaches {taught} nats/token "
         f"distilled and {alone} trained directly; the law cannot tell {abs(result.margin):.3f} nats from nothing "
         f"(its error here is about {result.margin_scale:.3f})."
     )
+
+
+def size_sentence(result: Plan) -> str:
+    """Which size of student, where it was searched for; nothing where it was given."""
+    if not result.student.chosen:
+        return ""
+    words = f"The best student size for this budget is {count(result.student.N)}"
+    if result.near_optimal is not None and result.near_optimal.N_S is not None:
+        low, high = (count(end) for end in result.near_optimal.N_S)
+        words += f" ({low} to {high} cost at most {result.near_optimal.nats:g} nats)"
+    return f"{words}; without a teacher {count(result.supervised.N)}."
 
 
 def _cheapest(result: Plan) -> str:
@@ -192,9 +207,16 @@ def breakdown(result: Plan) -> Table:
     if result.pay_logits:
         grid.add_row("teacher's forwards", "", count(student.D), "", "", flops(spent.teacher_inference),
                      f"{100 * spent.teacher_inference / result.budget:.0f}%")  # fmt: skip
+    if spent.serving:
+        grid.add_row("serving", "", count(result.terms.serve_tokens), "", "", flops(spent.serving),
+                     f"{100 * spent.serving / result.budget:.0f}%")  # fmt: skip
     alone = result.supervised
-    row("student, supervised", student.N, alone.D, loss(alone.loss, alone.interval),
-        float(result.convention.training(student.N, alone.D)))  # fmt: skip
+    training = float(result.convention.training(alone.N, alone.D))
+    row("student, supervised", alone.N, alone.D, loss(alone.loss, alone.interval), training)
+    if spent.serving:
+        serving = result.supervised_flops - training
+        grid.add_row("its serving", "", count(result.terms.serve_tokens), "", "", flops(serving),
+                     f"{100 * serving / result.budget:.0f}%")  # fmt: skip
     return grid
 
 

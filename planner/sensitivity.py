@@ -1,4 +1,7 @@
-"""What would change a plan: each coefficient of the law moved alone, and the budget doubled and halved."""
+"""What would change a plan: each coefficient of the law moved alone, and the budget doubled and halved.
+
+Where the size of the student was searched for, another budget means another size; another coefficient does not.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +17,7 @@ from planner.plans import BudgetEffect, CoefficientEffect, Plan, Sensitivity
 from planner.problems import Problems
 from planner.scenarios import Charges, Limits, Teacher
 from planner.search import Floats
+from planner.terms import AUTO
 
 STEPS = (-0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Relative changes of a coefficient that are tried. 20 % of most coefficients is far more than a fit leaves open."""
@@ -30,10 +34,11 @@ def sensitivity(law: KnownLaw, plan: Plan, limits: Limits | None, teacher: Teach
         law,
         [factor * plan.budget for factor in _FACTORS],
         charges,
-        student=plan.student.N,
+        student=AUTO if plan.student.chosen else plan.student.N,
         teacher=teacher,
         limits=limits,
         interval=level,
+        terms=plan.terms,
     )
     return Sensitivity(
         tuple(_coefficients(law, plan, charges, limits, teacher)),
@@ -51,13 +56,15 @@ def _coefficients(
     law: KnownLaw, plan: Plan, charges: Charges, limits: Limits | None, teacher: Teacher | None
 ) -> Iterator[CoefficientEffect]:
     names = _names(law)
-    problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, _changed(law, names))
+    problems = Problems.of(law, plan.student.N, plan.budget, charges, limits, _changed(law, names), plan.terms)
+    # sizes that were searched for stay as planned: by the envelope, a small change moves the losses alike
+    alone = problems.of_size(np.full_like(problems.N_S, plan.supervised.N))
     if teacher is not None:
         loss = problems.with_teacher(teacher.loss, teacher.N)[1]
     else:
         loss = optimum(problems, points=_POINTS)[0].loss
     shape = len(names), len(STEPS)
-    losses, margins = loss.reshape(shape), (problems.supervised_loss() - loss).reshape(shape)
+    losses, margins = loss.reshape(shape), (alone.supervised_loss() - loss).reshape(shape)
     middle = STEPS.index(0.0)
     for name, by_step, margin in zip(names, losses, margins, strict=True):
         around = slice(middle - 1, middle + 2)

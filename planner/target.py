@@ -1,6 +1,7 @@
 """The inverse question: the least compute that brings a student to a given cross-entropy."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +9,14 @@ import numpy as np
 from fitting.errors import Infeasible, InputError
 from fitting.known import KnownLaw
 from fitting.units import count
+from planner import sizes
 from planner.allocation import optimum
-from planner.decision import check_question, plan
+from planner.decision import check_question, plan, price_of, sized
 from planner.plans import Plan, Target
 from planner.problems import Problems
 from planner.scenarios import Budget, Charges, Limits, Teacher
 from planner.search import Floats
+from planner.terms import AUTO, Terms
 
 
 class Unreachable(Infeasible):
@@ -33,20 +36,22 @@ def plan_for(
     target: float,
     charges: Charges,
     *,
-    student: float,
+    student: float | str,
     teacher: Teacher | None = None,
     limits: Limits | None = None,
     interval: float | None = None,
+    terms: Terms | None = None,
 ) -> Plan:
     """The cheapest plan whose student reaches `target` nats/token: as `planner.decision.plan`, for the least budget.
 
     Raises `Unreachable` with the floor, the least loss of this student in the search box, when the target lies below
     it; else as `plan`.
     """
-    C = least_budget(law, target, charges, student=student, teacher=teacher, limits=limits)
+    terms = terms or Terms()
+    C = least_budget(law, target, charges, student=student, teacher=teacher, limits=limits, terms=terms)
     budget = Budget(C, charges.logits, charges.pretraining)
-    found = plan(law, budget, student=student, teacher=teacher, limits=limits, interval=interval)
-    return replace(found, target=Target(float(target), *supervised_budget(law, target, student)))
+    found = plan(law, budget, student=student, teacher=teacher, limits=limits, interval=interval, terms=terms)
+    return replace(found, target=Target(float(target), *supervised_budget(law, target, student, terms)))
 
 
 def least_budget(
@@ -54,9 +59,10 @@ def least_budget(
     target: float,
     charges: Charges,
     *,
-    student: float,
+    student: float | str,
     teacher: Teacher | None = None,
     limits: Limits | None = None,
+    terms: Terms | None = None,
 ) -> float:
     """The least FLOPs for which a plan's student reaches `target` nats/token; raises as `plan_for`.
 
@@ -64,17 +70,23 @@ def least_budget(
     """
     check_question(law, charges, student, teacher, limits)
     check_target(law, target)
-    price = float(law.convention.training(student, 1.0))
-    if teacher is not None:
-        price += charges.logits * float(law.convention.forward(teacher.N or 0.0))
-        most = price * law.box_D[1]
-    else:
+    served = (terms or Terms()).serve_tokens
+    least, largest = law.box_N if student == AUTO else (float(student), float(student))
+
+    def price(N: float) -> float:
+        return float(law.convention.training(N, 1.0)) + (charges.logits * price_of(law, teacher) if teacher else 0.0)
+
+    most = price(largest) * law.box_D[1]
+    if teacher is None:
         F_T = float(law.convention.forward(law.box_N[1]))
-        most = law.box_D[1] * (price + charges.logits * F_T)
+        most += law.box_D[1] * charges.logits * F_T
         most += charges.pretraining * float(law.convention.training(law.box_N[1], law.box_D[1]))
+    most += served * float(law.convention.forward(largest))
 
     def losses(C: Floats) -> Floats:
-        problems = Problems.of(law, student, C, charges, limits)
+        problems = Problems.of(law, 1.0 if student == AUTO else student, C, charges, limits, terms=terms)
+        if student == AUTO:
+            problems = sized(law, problems, teacher, points=sizes.COARSE)[0]
         if teacher is not None:
             return problems.with_teacher(teacher.loss, teacher.N)[1]
         return optimum(problems)[0].loss
@@ -82,7 +94,12 @@ def least_budget(
     floor = float(losses(np.array([most]))[0])
     if target < floor:
         raise Unreachable(_too_low(law, target, charges, student, teacher, limits, floor), floor)
-    low, high = np.log(price * law.box_D[0]), np.log(most)
+    return _least(losses, target, price(least) * law.box_D[0] + served * float(law.convention.forward(least)), most)
+
+
+def _least(losses: Callable[[Floats], Floats], target: float, lowest: float, most: float) -> float:
+    """The least budget at which losses that never rise with it are at or below the target; they are at `most`."""
+    low, high = np.log(lowest), np.log(most)
     for _ in range(_ROUNDS):
         grid = np.linspace(low, high, _POINTS)
         reached = losses(np.exp(grid)) <= target
@@ -96,12 +113,13 @@ def _too_low(
     law: KnownLaw,
     target: float,
     charges: Charges,
-    student: float,
+    student: float | str,
     teacher: Teacher | None,
     limits: Limits | None,
     floor: float,
 ) -> str:
     """Why no budget is enough, and what else would help."""
+    who = "a student of any size" if student == AUTO else f"a {count(float(student))} student"
     where = "with this teacher" if teacher is not None else f"in scenario {charges.scenario}"
     if teacher is not None and target <= teacher.loss:
         remedy = (
@@ -112,18 +130,45 @@ def _too_low(
     else:
         remedy = "raise --target-loss or choose a larger --student"
     return (
-        f"no budget brings a {count(student)} student to {target:g} nats/token {where}: its floor by law {law.id!r} is "
+        f"no budget brings {who} to {target:g} nats/token {where}: its floor by law {law.id!r} is "
         f"{floor:.4f}, with {count(law.box_D[1])} tokens; {remedy}"
     )
 
 
-def supervised_budget(law: KnownLaw, target: float, student: float) -> tuple[float | None, float]:
-    """FLOPs that train the student directly to `target` nats/token, None if none do, and the least loss it can have."""
-    floor = float(law.supervised.loss(student, law.box_D[1]))
+def supervised_budget(
+    law: KnownLaw, target: float, student: float | str, terms: Terms | None = None
+) -> tuple[float | None, float]:
+    """FLOPs that train the student directly to `target` nats/token and serve it, None if none do, and its least loss.
+
+    With `AUTO` of the size that takes the least.
+    """
+    if student == AUTO:
+        return _supervised_of_any_size(law, target, terms)
+    N = float(student)
+    floor = float(law.supervised.loss(N, law.box_D[1]))
     if target < floor:
         return None, floor
-    tokens = max(float(law.supervised.tokens(student, target)), law.box_D[0])
-    return float(law.convention.training(student, tokens)), floor
+    tokens = max(float(law.supervised.tokens(N, target)), law.box_D[0])
+    served = 0.0 if terms is None else float(law.convention.forward(N)) * terms.serve_tokens
+    return float(law.convention.training(N, tokens)) + served, floor
+
+
+def _supervised_of_any_size(law: KnownLaw, target: float, terms: Terms | None) -> tuple[float | None, float]:
+    served = 0.0 if terms is None else terms.serve_tokens
+    (least, largest), (fewest, most) = law.box_N, law.box_D
+    floor = float(law.supervised.loss(largest, most))
+    if target < floor:
+        return None, floor
+
+    def losses(C: Floats) -> Floats:
+        problems = Problems.of(law, 1.0, C, Charges(0.0, 0.0), terms=terms)
+        alone = problems.of_size(sizes.alone(problems, law.box_N)[:, None])
+        return np.where(alone.supervised_feasible(), alone.supervised_loss(), np.inf)
+
+    def price(N: float, D: float) -> float:
+        return float(law.convention.training(N, D)) + served * float(law.convention.forward(N))
+
+    return _least(losses, target, price(least, fewest), price(largest, most)), floor
 
 
 def check_target(law: KnownLaw, target: float) -> None:

@@ -36,6 +36,9 @@ PARTS = {
 }
 """What a budget goes to, in the order of `Plan.shares`; tones of one hue, so that none looks like a scenario."""
 
+SERVING = {"student in use": "#EDE6D3"}
+"""A part that only some plans have."""
+
 UNSPENT = "unspent"
 
 GAIN, LOSS = "#7A68A6", "#D0781C"

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from planner.plans import Plan
-from planner.plots.palette import GREY, PARTS, UNSPENT
+from planner.plots.palette import GREY, PARTS, SERVING, UNSPENT
 from planner.search import Floats
 
 _HATCH = "//////"
@@ -20,16 +20,27 @@ _DARK = 1
 
 
 def percent(rows: Sequence[Plan]) -> Floats:
-    """Shares of the budget in per cent: the three parts and what is left unspent; shape (4, rows)."""
+    """Shares of the budget in per cent: the parts, the student in use if any is, what is unspent; shape (4 or 5, rows)."""
     parts = np.array([row.shares for row in rows], dtype=float).T
+    if len(parts_of(rows)) > len(parts):
+        parts = np.vstack([parts, [row.flops.serving / row.budget for row in rows]])
     left = np.array([[row.unspent / row.budget for row in rows]])
     return 100 * np.vstack([parts, left])
+
+
+def parts_of(rows: Sequence[Plan]) -> dict[str, str]:
+    """The parts of a budget with their colours: serving only where a student does."""
+    return PARTS | SERVING if any(row.flops.serving for row in rows) else PARTS
 
 
 def areas(ax: Axes, rows: Sequence[Plan]) -> None:
     """Stacked shares over the budgets of one scenario's plans, by rising budget; the x axis is left to the caller."""
     stacked = ax.stackplot(
-        [row.budget for row in rows], percent(rows), colors=[*PARTS.values(), "white"], edgecolor="white", linewidth=0.4
+        [row.budget for row in rows],
+        percent(rows),
+        colors=[*parts_of(rows).values(), "white"],
+        edgecolor="white",
+        linewidth=0.4,
     )
     stacked[-1].set_hatch(_HATCH)
     stacked[-1].set_edgecolor(GREY)
@@ -42,7 +53,7 @@ def bars(ax: Axes, rows: Sequence[Plan], at: Sequence[float], *, height: float =
     """A stacked bar for each plan at the heights `at`, parts with their per cent where there is room."""
     found = percent(rows)
     left = np.zeros(len(rows))
-    for k, (name, colour) in enumerate([*PARTS.items(), (UNSPENT, "white")]):
+    for k, (name, colour) in enumerate([*parts_of(rows).items(), (UNSPENT, "white")]):
         hatch = _HATCH if name == UNSPENT else None
         ax.barh(at, found[k], height, left, color=colour, hatch=hatch, edgecolor=GREY if hatch else "white", lw=0.4)
         for y, start, width in zip(at, left, found[k], strict=True):
@@ -58,7 +69,7 @@ def keys(rows: Sequence[Plan]) -> list[Artist]:
     present = percent(rows).max(axis=1) > 0
     found: list[Artist] = [
         Patch(facecolor=colour, label=name)
-        for (name, colour), there in zip(PARTS.items(), present[:-1], strict=True)
+        for (name, colour), there in zip(parts_of(rows).items(), present[:-1], strict=True)
         if there
     ]
     if present[-1]:

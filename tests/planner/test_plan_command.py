@@ -11,7 +11,7 @@ from planner.scenarios import Budget
 FIELDS = {
     "schema", "scenario", "law", "deltas", "budget", "unspent", "student", "teacher", "flops", "supervised",
     "verdict", "margin", "margin_scale", "margin_basis", "near_optimal", "runner_up", "certainty", "sensitivity",
-    "target", "bill", "support", "warnings",
+    "target", "bill", "terms", "support", "warnings",
 }  # fmt: skip
 
 
@@ -35,12 +35,15 @@ def test_json_is_one_object_of_the_contract(distillaw, arguments, scenario):
     assert found["scenario"] == scenario
     assert set(found["law"]) == {"id", "source", "convention"}
     assert set(found["deltas"]) == {"logits", "pretraining"}
-    assert set(found["student"]) == {"N", "D", "loss", "interval"}
+    assert set(found["student"]) == {"N", "D", "loss", "interval", "chosen"}
     assert found["student"]["interval"] is None
     assert set(found["teacher"]) == {"N", "D", "loss", "given"}
-    assert set(found["flops"]) == {"student_training", "teacher_inference", "teacher_training", "total"}
-    assert set(found["supervised"]) == {"D", "loss", "interval"}
-    assert set(found["near_optimal"]) == {"nats", "L_T", "N_T"}
+    assert set(found["flops"]) == {
+        "student_training", "teacher_inference", "teacher_training", "serving", "total",
+    }  # fmt: skip
+
+    assert set(found["supervised"]) == {"N", "D", "loss", "interval"}
+    assert set(found["near_optimal"]) == {"nats", "L_T", "N_T", "N_S"}
     assert all(set(warning) == {"code", "message"} for warning in found["warnings"])
     assert found["flops"]["total"] == pytest.approx(found["budget"], rel=1e-9)
     assert all(factor >= 1 for factor in found["support"].values())

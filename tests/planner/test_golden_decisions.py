@@ -1,0 +1,47 @@
+"""Golden plans of what decisions cost, made by a search that shares no code (`tests/golden/make_decisions.py`)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fitting.published import PUBLISHED
+from planner.decision import plan
+from planner.scenarios import Budget
+from planner.terms import AUTO, Terms
+
+FILE = json.loads((Path(__file__).resolve().parents[1] / "golden" / "decisions.json").read_text(encoding="utf-8"))
+LOSS, OTHERS = FILE["tolerance"]["loss"], FILE["tolerance"]["others"]
+
+
+def terms_of(asked):
+    return Terms(serve_tokens=asked["serve"])
+
+
+def students(found, golden):
+    """Sizes, tokens and losses of a golden plan's students, beside those found."""
+    for (N, D, loss), known_N, known_D, known in zip(found, golden["N"], golden["D"], golden["losses"], strict=True):
+        assert N == pytest.approx(known_N, rel=OTHERS)
+        assert D == pytest.approx(known_D, rel=OTHERS)
+        assert loss == pytest.approx(known, rel=OTHERS / 10)
+
+
+SINGLE = [known for known in FILE["decisions"] if len(known["inputs"]["students"]) == 1]
+
+
+@pytest.mark.parametrize("known", SINGLE, ids=[known["id"] for known in SINGLE])
+def test_the_planner_finds_the_golden_decision(known):
+    asked, taught, alone = known["inputs"], known["taught"], known["alone"]
+    found = plan(
+        PUBLISHED[asked["law"]],
+        Budget(asked["C"], asked["pay_logits"], asked["pay_pretraining"]),
+        student=AUTO if asked["students"] == [None] else asked["students"][0],
+        terms=terms_of(asked),
+    )
+    assert found.student.loss == pytest.approx(taught["loss"], rel=LOSS)
+    assert found.supervised.loss == pytest.approx(alone["loss"], rel=LOSS)
+    students([(found.student.N, found.student.D, found.student.loss)], taught)
+    students([(found.supervised.N, found.supervised.D, found.supervised.loss)], alone)
+    assert found.teacher.N == pytest.approx(taught["N_T"], rel=OTHERS)
+    if taught["D_T"] is not None:
+        assert found.teacher.D == pytest.approx(taught["D_T"], rel=OTHERS)
