@@ -71,7 +71,7 @@ def estimate(
     return Estimate(total, workers, basis)
 
 
-def cores() -> int:
+def cores_here() -> int:
     """How many cores of this machine its processes may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

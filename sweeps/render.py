@@ -185,7 +185,7 @@ def state_object(grid: Grid) -> dict[str, Any]:
             "flops_done": watcher.flops_done(cell),
             "loss": _loss(grid, cell),
             "diverged_at": watcher.diverged_at(cell.id) if state == "diverged" else None,
-            "error": error.read_text(encoding="utf-8", errors="replace").strip() if state == "failed" else None,
+            "error": _text(error) if state == "failed" else None,
         }
         cells.append({**_cell_object(cell, state), **seen})
     return {
@@ -195,6 +195,13 @@ def state_object(grid: Grid) -> dict[str, Any]:
         "counts": dict(Counter(states.values())),
         "cells": cells,
     }
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:  # it is being tried again
+        return ""
 
 
 def _cell_object(cell: RunSpec, state: State) -> dict[str, Any]:

@@ -192,12 +192,12 @@ def _print_state(found: "Grid") -> None:
 def _dry_run(asked: Any, corpus: dict[str, Any], out: Path, how: "How", as_json: bool) -> None:
     from sweeps import grid as grids
     from sweeps import render
-    from sweeps.estimate import cores, estimate
+    from sweeps.estimate import cores_here, estimate
 
     grids.check(out, asked, corpus)
     states = grids.Grid(out, asked, corpus).states()
     try:
-        time = estimate(asked, states, how.workers, how.together, cores() if how.executor == "local" else None)
+        time = estimate(asked, states, how.workers, how.together, cores_here() if how.executor == "local" else None)
     except ImportError:
         time = None
     if as_json:

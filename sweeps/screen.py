@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _ENDS = 4
 """Cells that ended last, as far as they are shown."""
 
+_FEW = 3
+"""Rows of running cells, and of cells in trouble, for which there is always room."""
+
+_AROUND = 9 + _ENDS + _FEW
+"""Lines of a screen that are not for running cells."""
+
 _TROUBLES: tuple[State, ...] = ("failed", "diverged", "preempted")
 
 
@@ -71,7 +77,7 @@ class Screen:
             self._console.print(f"{self._grid.spec.name}: {how_far(look)}; {states}")
 
     def _drawn(self, look: Look, states: str) -> Group:
-        room = max(1, self._console.height - 12)
+        room = max(_FEW, self._console.height - _AROUND)
         troubles = [name for state in _TROUBLES for name in look.among(state)]
         parts: list[Text | Table] = [
             _line(f"{self._grid.spec.name}: {how_far(look)}", "bold"),
@@ -84,7 +90,7 @@ class Screen:
         if self._ends or troubles:
             parts.append(Text())
         parts += [_line(self._event(name, "done")) for name in self._ends]
-        room = max(3, room - len(look.running))
+        room = max(_FEW, room + _FEW - len(look.running))
         parts += [_line(self._event(name, look.states[name]), "yellow") for name in troubles[:room]]
         if len(troubles) > room:
             parts.append(

@@ -135,13 +135,13 @@ class Watcher:
         entries = self.entries(self._cell(name))
         return entries[-1].step if entries else None
 
-    def error(self, name: str) -> str | None:
+    def error(self, name: str) -> str:
         """Why a cell failed, in one line."""
         path = self.error_file(name)
         try:
             return why(path)
-        except (OSError, ValueError):  # it is being tried again
-            return None
+        except (OSError, ValueError):  # gone since the look, for one
+            return "its reason cannot be read"
 
     def error_file(self, name: str) -> Path:
         return self._grid.cell(self._cell(name)).error
