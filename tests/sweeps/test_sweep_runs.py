@@ -5,22 +5,19 @@ import json
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import save
 
 from fitting.records import RunTable
 from sweeps import corpora, files, grid_file, journal
 from sweeps import grid as grids
 from sweeps.errors import RunError
-from sweeps.executors import local
 from sweeps.executors.local import Local
 from sweeps.queueing import run_cells
 from sweeps.run_table import table
@@ -72,110 +69,6 @@ def finished(tiny: Path) -> Path:
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from planner.cli import main; main()", "sweep", *map(str, arguments)]
-
-
-def start(tiny: Path, out: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        command("run", tiny, "--out", out, "--checkpoint-every", 0.1),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # a process group of its own, so that all of it can be killed
-    )
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.02)
-
-
-def a_new_state(out: Path, since: float) -> bool:
-    """Whether a cell has been checkpointed after `since` and is still running."""
-    try:
-        return any(path.stat().st_mtime > since for path in out.glob("cells/*/state.safetensors"))
-    except FileNotFoundError:
-        return False
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[1]) == pid:
-                found.append(int(entry.name))
-    return found
-
-
-def spawned(pid: int) -> list[int]:
-    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the process table from /proc")
-def test_killed_again_and_again_the_records_are_the_same(tiny: Path, finished: Path, tmp_path: Path) -> None:
-    out = tmp_path / "killed"
-
-    # a polite stop: states are saved, and it says what to do
-    began = time.time()
-    process = start(tiny, out)
-    wait_until(lambda: a_new_state(out, began), "a checkpoint")
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 3
-    assert "run the same command again" in err
-    assert "Traceback" not in err
-
-    # kill -9 of the parent alone: its workers notice
-    began = time.time()
-    process = start(tiny, out)
-    wait_until(lambda: a_new_state(out, began), "a checkpoint after the stop")
-    workers = children(process.pid)
-    assert len(workers) >= 2
-    process.kill()
-    process.communicate(timeout=60)
-    wait_until(lambda: not any(alive(pid) for pid in workers), "orphans to end", 20)
-
-    # kill -9 of the workers, as for want of memory: others take their place
-    began = time.time()
-    process = start(tiny, out)
-    wait_until(lambda: a_new_state(out, began), "a checkpoint after the orphans")
-    workers = spawned(process.pid)
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)
-
-    # and then of everything at once
-    began = time.time()
-    wait_until(lambda: a_new_state(out, began), "a checkpoint after the kill")
-    os.killpg(process.pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
-    assert "(its process died); it goes on from its last state" in err
-    assert not any(alive(pid) for pid in workers)
-    states = grids.open_grid(out).states()
-    assert "preempted" in states.values()
-    assert set(states.values()) != {"done"}
-
-    done = subprocess.run(command("run", tiny, "--out", out), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    tables = []
-    for folder in (finished, out):
-        table = tmp_path / f"{folder.name}.csv"
-        subprocess.run(command("collect", folder, "--out", table), check=True, capture_output=True)
-        tables.append(table.read_bytes())
-    assert tables[0] == tables[1]
-    for model in sorted(finished.glob("cells/*/model.safetensors")):
-        assert model.read_bytes() == (out / model.relative_to(finished)).read_bytes()
 
 
 def test_finished_cells_are_never_run_again(
@@ -308,7 +201,7 @@ def test_a_grid_that_grows_keeps_its_finished_cells(tiny: Path, tmp_path: Path) 
 
 
 def test_divergence_and_failure_stop_nobody_else(tmp_path: Path) -> None:
-    """An absurd rate diverges, a damaged state fails; what depends on neither is finished."""
+    """An absurd rate diverges, the state of another run fails; what depends on neither is finished."""
     path = tmp_path / "grid.toml"
     path.write_text(
         """
@@ -335,26 +228,27 @@ teachers = "t-L1-16K-s0"
     asked = grid_file.load(path)
     out = tmp_path / "out"
     grid = grids.create(out, asked, corpora.load("stdlib").describe())
-    teacher, damaged, sound, student = asked.cells
+    teacher, mistaken, sound, student = asked.cells
     wild = {**teacher.to_dict(), "recipe": {**teacher.to_dict()["recipe"], "learning_rate": 1e30}}
     grid.cell(teacher).spec.write_text(json.dumps(wild))
-    grid.cell(damaged).state.write_bytes(b"not a checkpoint")
+    header = json.dumps({"schema": "distillaw/state/1", "digest": "another", "step": 1})
+    grid.cell(mistaken).state.write_bytes(save({}, {"json": header}))
     told = []
     again = grids.open_grid(out)
     with pytest.raises(RunError) as caught:
         run_cells(again, lambda _: Local(again, 2, 10.0), tell=lambda event: told.append((event.cell, event.state)))
     assert caught.value.exit_code == 3
     assert "1 of 4 cells failed; run the same command again" in str(caught.value)
-    assert f"{damaged.id}: {grid.cell(damaged).state}: cannot be read" in str(caught.value)
+    assert f"{mistaken.id}: {grid.cell(mistaken).state}: is the state of another run; remove it" in str(caught.value)
     states = grids.open_grid(out).states()
-    assert states == {teacher.id: "diverged", damaged.id: "failed", sound.id: "done", student.id: "blocked"}
+    assert states == {teacher.id: "diverged", mistaken.id: "failed", sound.id: "done", student.id: "blocked"}
     assert {state for _, state in told} >= {"diverged", "failed", "done", "blocked"}
     assert journal.read(grid.cell(teacher).journal)[-1].train_loss is None
 
     # once the cause is gone, the same call finishes the cell
-    grid.cell(damaged).state.unlink()
+    grid.cell(mistaken).state.unlink()
     run(grids.open_grid(out), How(workers=1))
-    assert grids.open_grid(out).states()[damaged.id] == "done"
+    assert grids.open_grid(out).states()[mistaken.id] == "done"
     kept = table(grids.open_grid(out))
     assert [record.status for record in kept.records] == ["diverged", "finished", "finished"]
 
@@ -382,6 +276,7 @@ def test_a_cell_whose_folder_was_removed_is_trained_again(
         assert again.read_bytes() == before.read_bytes()
 
 
+@pytest.mark.usefixtures("workers_here")
 @pytest.mark.parametrize("words", [True, False], ids=["error.txt", "nothing"])
 def test_a_full_disk_is_said_in_a_line(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distillaw: Any, words: bool
@@ -389,8 +284,6 @@ def test_a_full_disk_is_said_in_a_line(
     """Whether the disk still takes the reason or not: exit code 3, no traceback, and nothing half written is left."""
     asked, out = grid_file.load(tiny), tmp_path / "out"
     grids.create(out, asked, corpora.load("stdlib").describe())
-    monkeypatch.setattr(local, "ProcessPoolExecutor", _Here)
-    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)  # of a worker's own process
     write = files.write
 
     def full(path: Path, content: bytes) -> None:
@@ -412,24 +305,6 @@ def test_a_full_disk_is_said_in_a_line(
 
 def _no_space(descriptor: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-class _Here:
-    """A pool of one worker that is this process."""
-
-    def __init__(self, workers: int, context: Any, begin: Any, arguments: tuple[Any, str, Any]) -> None:
-        local._worker = local._Worker(grids.open_grid(Path(arguments[1])), arguments[0])
-
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        future: Future[Any] = Future()
-        try:
-            future.set_result(work(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def shutdown(self, **how: bool) -> None:
-        pass
 
 
 class TestRefusals:
