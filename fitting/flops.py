@@ -313,10 +313,11 @@ def spend(
     pay_logits: float,
     pay_pretraining: float,
     serve_tokens: float = 0.0,
+    copies: int = 1,
 ) -> Spend:
     """What Eq 9 (arXiv 2502.08606) charges: 3F(N_S)D_S + F(N_T)(δ_Lgt D_S + 3 δ_Pre D_T); and F(N_S) a token served.
 
-    A teacher size or token count that is not known (None) may only appear where its share is not paid.
+    `copies` students share the teacher's training alone. A teacher size or token count that is not known (None) may only appear where its share is not paid.
     """
     logits = teacher = 0.0
     if pay_logits:
@@ -328,4 +329,4 @@ def spend(
             raise ValueError("the training of a teacher of unknown size or tokens cannot be paid for")
         teacher = pay_pretraining * float(convention.training(N_T, D_T))
     serving = float(convention.forward(N_S)) * serve_tokens
-    return Spend(float(convention.training(N_S, D_S)), logits, teacher, serving)
+    return Spend(copies * float(convention.training(N_S, D_S)), copies * logits, teacher, copies * serving)

@@ -24,6 +24,7 @@ def teacher_exists(
     gpu: options.Gpu = None,
     mfu: options.Mfu = None,
     serve_tokens: options.ServeTokens = None,
+    reuse: options.Reuse = None,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -73,6 +74,7 @@ def train_teacher(
     gpu: options.Gpu = None,
     mfu: options.Mfu = None,
     serve_tokens: options.ServeTokens = None,
+    reuse: options.Reuse = None,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -94,6 +96,7 @@ def train_teacher(
       distillaw plan train-teacher --student 1B --budget 1e23
       distillaw plan train-teacher --student 1B --budget 1e23 --pay-logits 0 --pay-pretraining .25
       distillaw plan train-teacher --student 1B --target-loss 2.2
+      distillaw plan train-teacher --student 10B --budget 5e22 --reuse 5
       distillaw plan train-teacher --student auto --serve-tokens 2T --budget 1e23
       distillaw plan train-teacher --student 1B --budget 1e23 --gpu h100 --count 64 --mfu 0.4 --price 1.8
       distillaw plan train-teacher --student 100K --budget 1e13 --law law.json --json

@@ -64,7 +64,12 @@ def plan(
         raise found
     from planner.sensitivity import sensitivity
 
-    return replace(found, sensitivity=sensitivity(law, found, limits, teacher))
+    found = replace(found, sensitivity=sensitivity(law, found, limits, teacher))
+    if found.terms.reuse is None or not found.pay_pretraining:
+        return found
+    from planner.sharing import sharing
+
+    return replace(found, sharing=sharing(law, found, limits))
 
 
 def plans(
@@ -258,6 +263,7 @@ def outline(
             pay_logits=charges.logits,
             pay_pretraining=charges.pretraining,
             serve_tokens=terms.serve_tokens,
+            copies=terms.copies,
         ),
         supervised=supervised,
         verdict=verdict_of(margin, scale),
@@ -403,14 +409,15 @@ def below_floor(law: KnownLaw, loss: float) -> str:
 
 def _too_small(law: KnownLaw, N_S: float, budget: float, beside: str, terms: Terms | None = None) -> str:
     step = float(law.convention.training(N_S, 1.0))
-    served = 0.0 if terms is None else terms.serve_tokens
+    served, copies = (0.0, 1) if terms is None else (terms.serve_tokens, terms.copies)
     serving = float(law.convention.forward(N_S)) * served
+    budget = budget / copies
     some = "" if budget >= step + serving else ", nor for a single one of them"
-    also = ""
+    also, each = "", "" if copies == 1 else f" for each of {copies} students"
     if served:
         also = f"; serving {count(served)} tokens takes {flops(serving)} FLOPs of it"
     return (
-        f"a budget of {flops(budget)} FLOPs cannot pay for {beside}{count(law.box_D[0])} tokens "
+        f"a budget of {flops(budget)} FLOPs{each} cannot pay for {beside}{count(law.box_D[0])} tokens "
         f"of a {count(N_S)} student, the fewest this law is searched for{some}; one student token costs "
         f"{flops(step)} FLOPs{also}: raise --budget or choose a smaller --student"
     )

@@ -13,6 +13,10 @@ ServeTokens = Annotated[
     str | None,
     typer.Option("--serve-tokens", help="Tokens that the student serves in its life, out of the same budget: 2T."),
 ]
+Reuse = Annotated[
+    str | None,
+    typer.Option("--reuse", help="Students, or retrainings, that share the teacher and the budget: 5."),
+]
 FlopBudget = Annotated[str | None, typer.Option("--budget", help="Total FLOPs: 1e21.")]
 Budgets = Annotated[
     str | None,

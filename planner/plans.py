@@ -152,6 +152,20 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """How many students, each with the plan's budget per student, a teacher must serve to pay for its training.
+
+    From `pays_from` on the best distilled student beats the one trained directly, from `clear_from` on the verdict is
+    "distil"; None where not even `most` students suffice.
+    """
+
+    budget_per_student: float
+    pays_from: int | None
+    clear_from: int | None
+    most: int
+
+
+@dataclass(frozen=True)
 class Part:
     """What one part of a plan takes: GPU-hours, days on all GPUs at once, money; None where a number is missing."""
 
@@ -213,6 +227,7 @@ class Plan:
     target: Target | None = None
     bill: Bill | None = None
     terms: Terms = field(default_factory=Terms)
+    sharing: Sharing | None = None
 
     @property
     def unspent(self) -> float:
@@ -235,7 +250,7 @@ class Plan:
         """What training the student directly takes, and serving it; the budget, unless tokens run out."""
         convention, alone = self.convention, self.supervised
         served = float(convention.forward(alone.N)) * self.terms.serve_tokens
-        return float(convention.training(alone.N, alone.D)) + served
+        return self.terms.copies * (float(convention.training(alone.N, alone.D)) + served)
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -259,7 +274,10 @@ class Plan:
             "teacher": data["teacher"],
             "flops": {**data["flops"], "total": self.flops.total},
             **{key: data[key] for key in ("supervised", "verdict", "margin", "margin_scale", "margin_basis")},
-            **{key: data[key] for key in ("near_optimal", "runner_up", "certainty", "sensitivity", "target", "bill")},
+            **{
+                key: data[key]
+                for key in ("near_optimal", "runner_up", "certainty", "sensitivity", "target", "bill", "sharing")
+            },
             "support": dict(self.support),
             "warnings": data["warnings"],
         }

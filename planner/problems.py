@@ -73,11 +73,12 @@ class Problems:
     ) -> "Problems":
         """Problems of the student sizes and budgets, which broadcast to one dimension; `charges` says what is paid.
 
-        `drawn` has the coefficients of other laws in place of the law's own, of shape (k,). Raises `InputError` for
-        a law without distillation and for limits outside the law's search box.
+        Where `terms` let several students share a teacher, C and its price are those of one of them: with the same
+        size all get the same. `drawn` has the coefficients of other laws in place of the law's own, of shape (k,).
+        Raises `InputError` for a law without distillation and for limits outside the law's search box.
         """
         distillation = law.require_distillation() if drawn is None else drawn
-        limits = limits or Limits()
+        limits, terms = limits or Limits(), terms or Terms()
         drawn_k = np.shape(distillation.supervised.A)
         N_S, C, _ = np.broadcast_arrays(
             np.atleast_1d(np.asarray(N_S, dtype=float)), np.atleast_1d(np.asarray(C, dtype=float)), np.zeros(drawn_k)
@@ -88,12 +89,12 @@ class Problems:
             replace(_map(distillation, _column), supervised=supervised),
             law.convention,
             N_S[:, None],
-            C[:, None],
-            charges,
+            C[:, None] / terms.copies,
+            replace(charges, pretraining=charges.pretraining / terms.copies),
             law.box_D,
             _bounded(law.box_N, limits.N, "--max-teacher", "parameters"),
             _bounded(law.box_D, limits.D, "--max-teacher-tokens", "tokens"),
-            (terms or Terms()).serve_tokens,
+            terms.serve_tokens,
         )
 
     def __len__(self) -> int:

@@ -15,11 +15,11 @@ from fitting.published import DEFAULT_LAW
 from planner.costs import Hardware
 from planner.decision import level_of
 from planner.scenarios import Charges, Limits, Teacher
-from planner.terms import AUTO, Terms, tokens_served
+from planner.terms import AUTO, Terms, tokens_served, whole
 
 _QUESTION = ("student", "budget", "gpu_hours", "gpu", "mfu", "target_loss")
 _BILL = ("count", "price")
-_TERMS = ("serve_tokens",)
+_TERMS = ("serve_tokens", "reuse")
 _TEACHERS = ("max_teacher", "max_teacher_tokens", "pay_logits")
 _LAW = ("law", "total", "interval")
 _UNDERSTOOD = {
@@ -166,12 +166,11 @@ def _terms(faults: Faults, given: dict[str, Any]) -> Terms:
                 if given.get(name) is not None
             ]
         )
-    served = given.get("serve_tokens")
-    return (None if served is None else faults.collect(_serving, served)) or Terms()
-
-
-def _serving(text: str) -> Terms:
-    return Terms(serve_tokens=tokens_served(text))
+    served, reuse = given.get("serve_tokens"), given.get("reuse")
+    return Terms(
+        serve_tokens=(None if served is None else faults.collect(tokens_served, served)) or 0.0,
+        reuse=None if reuse is None else faults.collect(whole, reuse, "--reuse"),
+    )
 
 
 def _teacher(faults: Faults, given: dict[str, Any], law: KnownLaw | None, *, paid: bool) -> Teacher | None:

@@ -45,7 +45,9 @@ def _print(result: Plan, out: Console) -> None:
         terminal.show_table(out, bill_report.table(result.bill))
         out.print(bill_report.words(result.bill))
         out.print()
-    for sentence in (sureness(result), changes(result)):
+    if result.terms.copies > 1:
+        out.print(f"{result.terms.copies} students share the teacher and the budget; tokens are those of each.")
+    for sentence in (sharing_sentence(result), sureness(result), changes(result)):
         if sentence:
             out.print(sentence)
     out.print(
@@ -88,6 +90,20 @@ def size_sentence(result: Plan) -> str:
         low, high = (count(end) for end in result.near_optimal.N_S)
         words += f" ({low} to {high} cost at most {result.near_optimal.nats:g} nats)"
     return f"{words}; without a teacher {count(result.supervised.N)}."
+
+
+def sharing_sentence(result: Plan) -> str:
+    """From how many students on the teacher pays; nothing where that was not asked."""
+    found = result.sharing
+    if found is None:
+        return ""
+    each = f"With {flops(found.budget_per_student)} FLOPs for each of them"
+    if found.pays_from is None:
+        return f"{each}, training a teacher does not pay for {found.most:,} students either."
+    words = f"{each}, training a teacher pays from {found.pays_from:,} student{'s'[: found.pays_from > 1]} on"
+    if found.clear_from is None:
+        return f"{words}, though never by more than the law's error."
+    return f"{words}, and clearly from {found.clear_from:,}."
 
 
 def _cheapest(result: Plan) -> str:
@@ -211,7 +227,7 @@ def breakdown(result: Plan) -> Table:
         grid.add_row("serving", "", count(result.terms.serve_tokens), "", "", flops(spent.serving),
                      f"{100 * spent.serving / result.budget:.0f}%")  # fmt: skip
     alone = result.supervised
-    training = float(result.convention.training(alone.N, alone.D))
+    training = result.terms.copies * float(result.convention.training(alone.N, alone.D))
     row("student, supervised", alone.N, alone.D, loss(alone.loss, alone.interval), training)
     if spent.serving:
         serving = result.supervised_flops - training

@@ -70,7 +70,8 @@ def least_budget(
     """
     check_question(law, charges, student, teacher, limits)
     check_target(law, target)
-    served = (terms or Terms()).serve_tokens
+    terms = terms or Terms()
+    served, copies = terms.serve_tokens, terms.copies
     least, largest = law.box_N if student == AUTO else (float(student), float(student))
 
     def price(N: float) -> float:
@@ -81,7 +82,7 @@ def least_budget(
         F_T = float(law.convention.forward(law.box_N[1]))
         most += law.box_D[1] * charges.logits * F_T
         most += charges.pretraining * float(law.convention.training(law.box_N[1], law.box_D[1]))
-    most += served * float(law.convention.forward(largest))
+    most = copies * (most + served * float(law.convention.forward(largest)))
 
     def losses(C: Floats) -> Floats:
         problems = Problems.of(law, 1.0 if student == AUTO else student, C, charges, limits, terms=terms)
@@ -94,7 +95,8 @@ def least_budget(
     floor = float(losses(np.array([most]))[0])
     if target < floor:
         raise Unreachable(_too_low(law, target, charges, student, teacher, limits, floor), floor)
-    return _least(losses, target, price(least) * law.box_D[0] + served * float(law.convention.forward(least)), most)
+    lowest = price(least) * law.box_D[0] + served * float(law.convention.forward(least))
+    return _least(losses, target, copies * lowest, most)
 
 
 def _least(losses: Callable[[Floats], Floats], target: float, lowest: float, most: float) -> float:
@@ -149,12 +151,14 @@ def supervised_budget(
     if target < floor:
         return None, floor
     tokens = max(float(law.supervised.tokens(N, target)), law.box_D[0])
-    served = 0.0 if terms is None else float(law.convention.forward(N)) * terms.serve_tokens
-    return float(law.convention.training(N, tokens)) + served, floor
+    terms = terms or Terms()
+    served = float(law.convention.forward(N)) * terms.serve_tokens
+    return terms.copies * (float(law.convention.training(N, tokens)) + served), floor
 
 
 def _supervised_of_any_size(law: KnownLaw, target: float, terms: Terms | None) -> tuple[float | None, float]:
-    served = 0.0 if terms is None else terms.serve_tokens
+    terms = terms or Terms()
+    served, copies = terms.serve_tokens, terms.copies
     (least, largest), (fewest, most) = law.box_N, law.box_D
     floor = float(law.supervised.loss(largest, most))
     if target < floor:
@@ -166,7 +170,7 @@ def _supervised_of_any_size(law: KnownLaw, target: float, terms: Terms | None) -
         return np.where(alone.supervised_feasible(), alone.supervised_loss(), np.inf)
 
     def price(N: float, D: float) -> float:
-        return float(law.convention.training(N, D)) + served * float(law.convention.forward(N))
+        return copies * (float(law.convention.training(N, D)) + served * float(law.convention.forward(N)))
 
     return _least(losses, target, price(least, fewest), price(largest, most)), floor
 

@@ -20,7 +20,7 @@ _DARK = 1
 
 
 def percent(rows: Sequence[Plan]) -> Floats:
-    """Shares of the budget in per cent: the parts, the student in use if any is, what is unspent; shape (4 or 5, rows)."""
+    """Shares of the budget in per cent: those of `parts_of`, and what is left unspent; shape (parts + 1, rows)."""
     parts = np.array([row.shares for row in rows], dtype=float).T
     if len(parts_of(rows)) > len(parts):
         parts = np.vstack([parts, [row.flops.serving / row.budget for row in rows]])

@@ -183,6 +183,8 @@ DECISIONS = {
     "auto-1e22": Decision(PRINTED, (None,), 1e22, *BOTH),
     "auto-1e22-2T": Decision(PRINTED, (None,), 1e22, *BOTH, serve=2e12),
     "auto-1e24-20T": Decision(FIGURES, (None,), 1e24, *INFERENCE, serve=2e13),
+    "reuse5-10B-5e22": Decision(PRINTED, (1e10,), 5e22, *BOTH, reuse=5),
+    "reuse20-300M-1e23-500B": Decision(PRINTED, (3e8,), 1e23, *PRETRAINING, reuse=20, serve=5e11),
     "auto-1e21-1T": Decision(FIGURES, (None,), 1e21, *PRETRAINING, serve=1e12),
 }
 

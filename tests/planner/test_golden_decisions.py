@@ -15,7 +15,7 @@ LOSS, OTHERS = FILE["tolerance"]["loss"], FILE["tolerance"]["others"]
 
 
 def terms_of(asked):
-    return Terms(serve_tokens=asked["serve"])
+    return Terms(serve_tokens=asked["serve"], reuse=asked["reuse"])
 
 
 def students(found, golden):
