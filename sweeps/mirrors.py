@@ -5,6 +5,7 @@ with mirrors and without.
 """
 
 import logging
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -96,7 +97,7 @@ class MirroredJournal(Journal):
         self._mirrors.pop(name, None)
         if name not in _given_up:
             _given_up.add(name)
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             _LOG.warning("warning: --log %s: %s; this process goes on without it, journals are complete", name, reason)
 
 
@@ -138,12 +139,12 @@ class _WandB:
     """
 
     def __init__(self, spec: RunSpec, mirrors: Mirrors) -> None:
+        os.environ.setdefault("WANDB_SILENT", "true")  # read when it is imported; a setting comes after its first words
+
         import wandb
         from lightning.pytorch.loggers import WandbLogger
 
-        settings = wandb.Settings(
-            silent=True, console="off", init_timeout=_PATIENCE_SECONDS, finish_timeout=_PATIENCE_SECONDS
-        )
+        settings = wandb.Settings(console="off", init_timeout=_PATIENCE_SECONDS, finish_timeout=_PATIENCE_SECONDS)
         self._run = wandb.init(
             project=mirrors.grid,
             dir=mirrors.folder,

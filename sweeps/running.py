@@ -62,7 +62,7 @@ def run(grid: Grid, how: How, only: Collection[str] | None = None) -> str:
         if how.executor == "ray":
             from sweeps.executors.ray import OnRay
 
-            return OnRay(grid, slots, how.checkpoint_seconds, how.address, how.gpus)
+            return OnRay(grid, slots, how.checkpoint_seconds, how.address, how.gpus, how.logs)
         from sweeps.executors.local import Local
 
         return Local(grid, slots, how.checkpoint_seconds, how.logs)

@@ -35,8 +35,16 @@ class OnRay:
 
     tries = 2  # after Ray's own: of a cell that got further in them, and alone
 
-    def __init__(self, grid: Grid, slots: int, checkpoint_seconds: float, address: str | None, gpus: float) -> None:
-        self.slots, self._checkpoint_seconds = slots, checkpoint_seconds
+    def __init__(
+        self,
+        grid: Grid,
+        slots: int,
+        checkpoint_seconds: float,
+        address: str | None,
+        gpus: float,
+        logs: tuple[str, ...] = (),
+    ) -> None:
+        self.slots, self._checkpoint_seconds, self._logs = slots, checkpoint_seconds, logs
         self._folder = str(grid.folder.resolve())
         self._address, self._gpus = address, gpus
         self._devices = max(cell.recipe.devices for cell in grid.spec.cells)
@@ -44,7 +52,7 @@ class OnRay:
         self._chatter = redirect_stdout(sys.stderr)  # Ray prints of deaths where our results go
 
     def submit(self, names: list[str]) -> Any:
-        group = self._task.remote(self._folder, names, self._checkpoint_seconds)
+        group = self._task.remote(self._folder, names, self._checkpoint_seconds, self._logs)
         self._running.add(group)
         return group
 
@@ -113,7 +121,7 @@ class OnRay:
         _ask(self._address)
         try:
             self._ray.init(address=self._address, **quiet)
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
             why = str(error).strip().splitlines()[0]
             raise InputError(f"--address {self._address}: {why}") from None
 
@@ -158,17 +166,17 @@ def _ask(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"--address {address}: nothing answers there ({error}); start a cluster (ray start --head), or name its head"
+            f"--address {address}: nothing answers there ({error}); start a cluster (`ray start --head`), or name one"
         ) from None
 
 
 # What follows runs in the processes of Ray.
 
 
-def _work(folder: str, names: list[str], checkpoint_seconds: float) -> dict[str, State]:
+def _work(folder: str, names: list[str], checkpoint_seconds: float, logs: tuple[str, ...]) -> dict[str, State]:
     with working.Asked(signal.SIGINT) as asked:  # what `ray.cancel` does to a task
         working.prepare()
-        return working.work(_opened(folder), names, checkpoint_seconds, asked)
+        return working.work(_opened(folder), names, checkpoint_seconds, asked, logs)
 
 
 @functools.cache

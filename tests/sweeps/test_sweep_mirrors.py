@@ -40,7 +40,7 @@ tokens = "16K"
 teachers = "t-L1-16K-s0"
 """
 
-LONG = GRID.partition("[[teachers]]")[0] + '[[supervised]]\nlayers = 2\ntokens = "192K"\n'
+LONG = GRID.partition("[[teachers]]")[0] + '[[supervised]]\nlayers = 2\ntokens = "128K"\n'
 
 
 @pytest.fixture(scope="module")
