@@ -8,7 +8,6 @@ import contextlib
 import io
 import subprocess
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from fitting.errors import InputError
 from sweeps import files
 from sweeps.errors import RunError
 from sweeps.executors import slurm_job, slurm_options
-from sweeps.grid import Grid, State
+from sweeps.grid import OVER, Grid, State
 from sweeps.queueing import TO_DO, order, ready
 from sweeps.sharing import pack, trunks
 from sweeps.spec import RunSpec
@@ -67,54 +66,45 @@ def queued(folder: Path) -> set[str]:
     return {cell for cell, job in remembered.items() if job in in_queue}
 
 
-@dataclass
 class _Waves:
     """What is handed in, wave after wave: what waits for nothing, its students, and so on."""
 
-    grid: Grid
-    how: "How"
-    only: Collection[str] | None
-    in_queue: Jobs
-    handed_in: Jobs = field(default_factory=dict)
-    jobs: int = 0
-    before: list[RunSpec] = field(default_factory=list)
-    waiting: list[RunSpec] = field(default_factory=list)
-    elsewhere: list[RunSpec] = field(default_factory=list)
+    def __init__(self, grid: Grid, how: "How", only: Collection[str] | None, in_queue: Jobs) -> None:
+        self._grid, self._how, self._in_queue = grid, how, in_queue
+        self._trunk_of = trunks(grid.spec.cells)
+        asked = [cell for cell in order(grid.spec.cells) if only is None or cell.id in only]
+        self._states = _as_if_tried_again(grid, {cell.id for cell in asked} - in_queue.keys())
+        left = [cell for cell in asked if self._states[cell.id] not in OVER]
+        self._before = [cell for cell in left if cell.id in in_queue]
+        self._elsewhere = [cell for cell in left if cell.id not in in_queue and self._states[cell.id] == "running"]
+        self._waiting = [cell for cell in left if cell.id not in in_queue and self._states[cell.id] in TO_DO]
+        self.handed_in: Jobs = {}
 
     def hand_in(self, options: slurm_options.Options) -> None:
-        asked = [cell for cell in order(self.grid.spec.cells) if self.only is None or cell.id in self.only]
-        self.before = [cell for cell in asked if cell.id in self.in_queue]
-        asked = [cell for cell in asked if cell not in self.before]
-        self.states = _as_if_tried_again(self.grid, {cell.id for cell in asked})
-        self.trunk_of = trunks(self.grid.spec.cells)
-        self.elsewhere = [cell for cell in asked if self.states[cell.id] == "running"]
-        self.waiting = [cell for cell in asked if self.states[cell.id] in TO_DO]
-        known: dict[str, State] = {**self.states, **dict.fromkeys(self.in_queue, "done")}  # when their turn comes
-        while wave := ready(self.waiting, known, self.trunk_of, self.grid.has_state):
+        known: dict[str, State] = {**self._states, **dict.fromkeys(self._in_queue, "done")}  # when their turn comes
+        while wave := ready(self._waiting, known, self._trunk_of, self._grid.has_state):
             for after, packs in self._arrays(wave).items():
-                jobs = self._submit(options, after, packs)
-                self.jobs += len(jobs)
-                for job, cells in zip(jobs, packs, strict=True):
+                for job, cells in zip(self._submit(options, after, packs), packs, strict=True):
                     self.handed_in.update(dict.fromkeys([cell.id for cell in cells], job))
             known.update(dict.fromkeys([cell.id for cell in wave], "done"))
-            self.waiting = [cell for cell in self.waiting if cell not in wave]
+            self._waiting = [cell for cell in self._waiting if cell not in wave]
 
     def _arrays(self, wave: Sequence[RunSpec]) -> dict[frozenset[str], list[list[RunSpec]]]:
         """The cells of a wave in packs, by the jobs that they wait for."""
         left, arrays = list(wave), dict[frozenset[str], list[list[RunSpec]]]()
         while left:
-            cells = pack(left, self.waiting, self.how.workers, self.how.together)
+            cells = pack(left, self._waiting, self._how.workers, self._how.together)
             left = [cell for cell in left if cell not in cells]
             arrays.setdefault(frozenset().union(*map(self._after, cells)), []).append(cells)
         return arrays
 
     def _after(self, cell: RunSpec) -> set[str]:
         """The jobs of what a cell stands on: its teachers, and the trunk that has left it no state yet."""
-        needed = [teacher.id for teacher in cell.teachers if self.states.get(teacher.id, "done") != "done"]
-        trunk = self.trunk_of.get(cell.id)
-        if trunk is not None and not self.grid.has_state(cell):
+        needed = [teacher.id for teacher in cell.teachers if self._states.get(teacher.id, "done") != "done"]
+        trunk = self._trunk_of.get(cell.id)
+        if trunk is not None and not self._grid.has_state(cell):
             needed.append(trunk.id)
-        jobs = self.in_queue | self.handed_in
+        jobs = self._in_queue | self.handed_in
         return {jobs[name] for name in needed if name in jobs}
 
     def _submit(
@@ -128,15 +118,15 @@ class _Waves:
             # not afterok: what a job may not find done it sees in the folder, and a job that can never start would
             # stay in the queue for a person to remove
             more["dependency"] = "afterany:" + ":".join(sorted(after))
-        executor = submitit.SlurmExecutor(self.grid.folder.absolute() / "slurm")
+        executor = submitit.SlurmExecutor(self._grid.folder.absolute() / "slurm")
         executor.update_parameters(
-            job_name=f"distillaw-{self.grid.spec.name}",
-            array_parallelism=self.how.workers,
+            job_name=f"distillaw-{self._grid.spec.name}",
+            array_parallelism=self._how.workers,
             **options.of_submitit,
             **more,
         )
         names = [[cell.id for cell in cells] for cells in packs]
-        same = [str(self.grid.folder.absolute()), self.how.checkpoint_seconds, self.how.logs]
+        same = [str(self._grid.folder.absolute()), self._how.checkpoint_seconds, self._how.logs]
         try:
             jobs = executor.map_array(slurm_job.run, names, *([value] * len(names) for value in same))
         except (FailedJobError, FailedSubmissionError) as error:
@@ -144,22 +134,22 @@ class _Waves:
         return [job.job_id for job in jobs]
 
     def say(self) -> str:
-        folder, lines = self.grid.folder, []
+        folder, lines = self._grid.folder, []
         if self.handed_in:
-            jobs = "1 job" if self.jobs == 1 else f"{self.jobs} jobs"
-            lines.append(f"Handed in: {_cells(self.handed_in)} as {jobs} (squeue --me; logs in {folder / 'slurm'}).")
-        if self.before:
-            lines.append(f"In the queue already: {_cells(self.before)}.")
-        if self.elsewhere:
-            lines.append(f"Other processes are at work on {_cells(self.elsewhere)}.")
-        if self.waiting:
+            jobs = _count(set(self.handed_in.values()), "job")
+            lines.append(f"Handed in: {_count(self.handed_in)} as {jobs} (squeue --me; logs in {folder / 'slurm'}).")
+        if self._before:
+            lines.append(f"In the queue already: {_count(self._before)}.")
+        if self._elsewhere:
+            lines.append(f"Other processes are at work on {_count(self._elsewhere)}.")
+        if self._waiting:
             lines.append(
-                f"Not handed in: {_cells(self.waiting)}, whose teachers or trunks are not in the queue either; "
+                f"Not handed in: {_count(self._waiting)}, whose teachers or trunks are not in the queue either; "
                 "run the same command again when those are done."
             )
-        if not (self.handed_in or self.before or self.elsewhere or self.waiting):
+        if not (self.handed_in or self._before or self._elsewhere or self._waiting):
             lines.append("Nothing is left to hand in.")
-        if self.handed_in or self.before:
+        if self.handed_in or self._before:
             lines.append(f"Follow them: distillaw sweep watch {folder}, or status {folder}")
         lines.append(f"Next: distillaw sweep collect {folder} --out runs.csv")
         return "\n".join(lines)
@@ -217,5 +207,5 @@ def _one_line(said: str) -> str:
     return "; ".join(line for line in lines if line)
 
 
-def _cells(some: Collection[object]) -> str:
-    return "1 cell" if len(some) == 1 else f"{len(some)} cells"
+def _count(some: Collection[object], what: str = "cell") -> str:
+    return f"{len(some)} {what}" if len(some) == 1 else f"{len(some)} {what}s"
