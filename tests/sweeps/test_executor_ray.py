@@ -152,7 +152,7 @@ def test_stopped_and_killed_the_records_are_the_same(tiny: Path, finished: Path,
     assert said == ""
     assert "run the same command again" in err
     assert "Traceback" not in err
-    assert "ray" not in err.lower()
+    assert "raylet" not in err
     assert (out / "cells" / LONG / "state.safetensors").exists()
     assert grids.open_grid(out).states()[LONG] == "preempted"
     assert not alive_in(process.pid)
@@ -169,14 +169,15 @@ def test_stopped_and_killed_the_records_are_the_same(tiny: Path, finished: Path,
     # kill -9 of the driver: all of its Ray ends
     process.kill()
     process.communicate(timeout=60)
-    wait_until(lambda: not alive_in(process.pid), "Ray to end")
-    assert grids.open_grid(out).states()[LONG] == "preempted"
+    wait_until(lambda: not at_work(out), "orphans to end")
+    killed = process.pid
 
     done = subprocess.run(command(tiny, out), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"] == {"done": 3}
-    assert "ray" not in done.stderr.lower()
+    assert "raylet" not in done.stderr
     assert_the_same(finished, out)
+    wait_until(lambda: not alive_in(killed), "all of Ray to end")
 
 
 @dataclass
@@ -212,6 +213,7 @@ def node(*arguments: object) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},  # nobody else is on this cluster
     )
     assert process.stdout is not None
     said = ""
