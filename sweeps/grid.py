@@ -6,7 +6,7 @@
     DIR/logits/                        what is cached of teachers, for all their students
     DIR/cells/ID/spec.json             everything that decides the cell's result
     DIR/cells/ID/journal.jsonl         its log
-    DIR/cells/ID/state.safetensors     where to resume; removed at the end
+    DIR/cells/ID/state.safetensors     where to resume; removed at the end. One that was damaged is .damaged
     DIR/cells/ID/model.safetensors     the trained model, with model.json beside it
     DIR/cells/ID/record.json           written last: the mark of a cell that is never run again
     DIR/cells/ID/error.txt             why it failed; removed when it is tried again
