@@ -1,5 +1,6 @@
 """Grids in processes of their own, for tests that kill them."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -73,9 +74,12 @@ class Processes:
 
     def end_all(self) -> None:
         for process in self._started:
-            if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # of a group that has ended, as nearly all have
                 os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+            process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
 
 class _Here:
