@@ -183,9 +183,9 @@ class Watcher:
         for each in look.running:
             groups.setdefault(shared(each.cell) if each.cell.teachers else each.cell.id, []).append(each)
         for group in groups.values():
-            speed = sum(each.speed or 0.0 for each in group)
-            if speed:
-                self._speeds.update({_kind(each.cell): speed for each in group})
+            speeds = [each.speed for each in group if each.speed]
+            if len(speeds) == len(group):  # a part of a group says less than nothing of the whole
+                self._speeds.update({_kind(each.cell): sum(speeds) for each in group})
         workers = max(len(groups), self._groups)  # between two cells a worker has none for a moment
         self._groups = len(groups)
         self._seconds, self._seconds_at = self._played(look, list(groups.values()), workers), now

@@ -150,6 +150,21 @@ def test_the_time_left_follows_the_longest_chain(grid: Grid) -> None:
     assert look.seconds == pytest.approx((running.seconds or 0) + after)
 
 
+def test_a_pack_of_which_a_part_has_logged_says_nothing_of_its_pace(grid: Grid) -> None:
+    """The small student of two on one teacher logs first: the large one is not as slow as its share of that process."""
+    for name in (TEACHER, SHORT):
+        grid.finish(cell(grid, name), "finished", 2.0)
+    log(grid, LONG, 400, 420)
+    log(grid, STUDENT, 100, 104, tokens_per_s=300.0)
+    with at(grid, LONG, STUDENT, OTHER):
+        look = Watcher(grid).look()
+    running = {each.cell.id: each for each in look.running}
+    other = cell(grid, OTHER)
+    as_usual = (other.total_flops + judging_flops(other)) / (running[LONG].speed or 0)
+    assert running[OTHER].seconds is None
+    assert look.seconds == pytest.approx(max(as_usual, running[LONG].seconds or 0, running[STUDENT].seconds or 0))
+
+
 def test_nothing_says_how_long_before_a_pace_is_known(grid: Grid) -> None:
     with at(grid, TEACHER):
         watcher = Watcher(grid)
