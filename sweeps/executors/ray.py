@@ -33,7 +33,7 @@ class OnRay:
     run alone. To enter raises `InputError` where that cannot be had.
     """
 
-    tries = 2  # after Ray's own: of a cell that got further in them, and alone
+    tries = 2  # of Ray's three each: the second time each cell of a group is alone
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class OnRay:
         faults, gpus = Faults(), self._gpus
         if gpus > 1 and not gpus.is_integer():
             faults.add(f"--gpus {gpus:g}: Ray lends parts of one GPU, or whole ones")
-        if gpus and self._devices > gpus:
+        if gpus and self._devices > max(gpus, 1):
             faults.add(f"--gpus {gpus:g}: a cell of the grid asks for {self._devices} devices; give it as many")
         if not any(node.get("CPU", 0.0) >= 1 and node.get("GPU", 0.0) >= gpus for node in nodes):
             have = sorted({f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes})

@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
+from fitting.errors import InputError
+from sweeps import corpora, grid_file
 from sweeps import grid as grids
+from sweeps.executors.ray import OnRay
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads from /proc who is at work on a cell"),
@@ -286,6 +289,7 @@ print(dead)
 
         def enough() -> bool:
             nonlocal most
+            assert process.poll() is None, process.communicate()
             now = at_work(out)
             assert all(is_child_of(pid, cluster.other) for pid in now.values())
             most = max(most, len(now))
@@ -343,13 +347,9 @@ class TestRefusals:
             ("ray://127.0.0.1:10001", "write auto, or HOST:PORT"),
         ],
     )
-    def test_an_address_of_no_cluster(
-        self, finished: Path, monkeypatch: pytest.MonkeyPatch, address: str, said: str
-    ) -> None:
-        from fitting.errors import InputError
-        from sweeps.executors.ray import OnRay
-
-        with pytest.raises(InputError, match=said), OnRay(grids.open_grid(finished), 1, 10.0, address, 0.0):
+    def test_an_address_of_no_cluster(self, tiny: Path, tmp_path: Path, address: str, said: str) -> None:
+        grid = grids.create(tmp_path / "out", grid_file.load(tiny), corpora.load("stdlib").describe())
+        with pytest.raises(InputError, match=said), OnRay(grid, 1, 10.0, address, 0.0):
             pass
 
     def test_no_ray(self, tiny: Path, tmp_path: Path, distillaw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
