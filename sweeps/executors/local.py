@@ -10,7 +10,7 @@ from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +29,7 @@ class Local:
 
     def __init__(self, grid: Grid, slots: int, checkpoint_seconds: float, logs: tuple[str, ...] = ()) -> None:
         self.slots, self._checkpoint_seconds, self._logs = slots, checkpoint_seconds, logs
+        _start_tracker()
         self._context = get_context("spawn")  # a fork after torch has started its threads may hang
         # no Event: that has a lock, and a worker killed while it asked would leave everybody waiting for it
         self._stop = self._context.RawValue("b", 0)
@@ -81,6 +82,17 @@ class Local:
         """A pool of one process: a death in a larger one would end all of it, and not say whose cells were lost."""
         begin = (self._stop, self._folder, place if self._one_gpu else None)
         return ProcessPoolExecutor(1, self._context, _start_worker, begin)
+
+
+def _start_tracker() -> None:
+    """Start the standard library's bookkeeper of semaphores, which heeds SIGUSR2 unless it starts with that blocked.
+
+    One sent to the whole process group would end it before us, and its successor would complain.
+    """
+    if hasattr(signal, "SIGUSR2"):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # What follows runs in the workers.
