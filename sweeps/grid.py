@@ -4,6 +4,7 @@
     DIR/grid.json                      the cells and the corpus, as last asked for
     DIR/.lock, .locks/ID               held by whoever is at work, on the grid or on a cell
     DIR/logits/                        what is cached of teachers, for all their students
+    DIR/slurm/                         which jobs of a Slurm cluster cells are, and their logs
     DIR/cells/ID/spec.json             everything that decides the cell's result
     DIR/cells/ID/journal.jsonl         its log
     DIR/cells/ID/state.safetensors     where to resume; removed at the end. One that was damaged is .damaged
