@@ -79,7 +79,7 @@ def work(
                 ended[name] = "running"
                 continue
             except OSError as error:
-                raise RunError(f"{error.filename}: cannot be locked ({error.strerror}); once it can be, {AGAIN}") from None
+                raise RunError(f"{error.filename}: cannot be locked ({error.strerror}); once it can, {AGAIN}") from None
             record = grid.record(known[name])  # of whoever had the lock before
             if record is None:
                 mine.append(known[name])
