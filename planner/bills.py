@@ -2,29 +2,31 @@
 
 from dataclasses import replace
 
+from fitting.flops import Spend
 from planner.costs import Hardware
 from planner.plans import Bill, Part, Plan
 
 
 def billed(plan: Plan, hardware: Hardware) -> Plan:
     """The plan with its bill on `hardware`: every FLOP at the same MFU, the parts one after the other on all GPUs."""
-    spent = plan.flops
-    return replace(
-        plan,
-        bill=Bill(
-            hardware.gpu,
-            hardware.peak,
-            hardware.source,
-            hardware.mfu,
-            hardware.count,
-            hardware.price,
-            student=part(hardware, spent.student_training),
-            teacher=part(hardware, spent.teacher_training),
-            forwards=part(hardware, spent.teacher_inference),
-            serving=part(hardware, spent.serving),
-            total=part(hardware, spent.total),
-            supervised=_supervised(plan, hardware),
-        ),
+    return replace(plan, bill=bill(plan.flops, _directly(plan), hardware))
+
+
+def bill(spent: Spend, directly: float | None, hardware: Hardware) -> Bill:
+    """What is spent, part by part, and the FLOPs of training directly instead, None where that does not do it."""
+    return Bill(
+        hardware.gpu,
+        hardware.peak,
+        hardware.source,
+        hardware.mfu,
+        hardware.count,
+        hardware.price,
+        student=part(hardware, spent.student_training),
+        teacher=part(hardware, spent.teacher_training),
+        forwards=part(hardware, spent.teacher_inference),
+        serving=part(hardware, spent.serving),
+        total=part(hardware, spent.total),
+        supervised=None if directly is None else part(hardware, directly),
     )
 
 
@@ -39,9 +41,6 @@ def part(hardware: Hardware, flops: float) -> Part:
     )
 
 
-def _supervised(plan: Plan, hardware: Hardware) -> Part | None:
-    """Training directly instead: for a target what that needs, None where it never reaches it."""
-    if plan.target is not None:
-        budget = plan.target.supervised_budget
-        return None if budget is None else part(hardware, budget)
-    return part(hardware, plan.supervised_flops)
+def _directly(plan: Plan) -> float | None:
+    """FLOPs of training directly instead: for a target what that needs, None where it never reaches it."""
+    return plan.supervised_flops if plan.target is None else plan.target.supervised_budget

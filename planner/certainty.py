@@ -54,7 +54,7 @@ def with_certainty(
     `by_law` says that the cross-entropy of a named teacher is the law's prediction, not a measurement.
     """
     fit, draws = law.fitted, _draws(law)
-    student, alone_ = _distilled(law, fit, draws, plan, by_law), directly(law, plan.supervised.N, plan.supervised.D)
+    student, alone_ = _distilled(law, plan, by_law), directly(law, plan.supervised.N, plan.supervised.D)
     half = intervals.quantile(level, fit)
     margin = margin_between(student, alone_, half)
     wins = float(np.mean(alone_.drawn > student.drawn))
@@ -86,8 +86,33 @@ def directly(law: KnownLaw, N: float, D: float) -> Prediction:
     return _alone(law, law.fitted, _draws(law), N, D)
 
 
-def taught(law: KnownLaw, N: float, D: float, L_T: float) -> Prediction:
-    """A student whose teacher exists: the teacher's cross-entropy is measured, the same under every draw."""
+def taught(
+    law: KnownLaw, N: float, D: float, L_T: float, *, made: tuple[float | None, float | None] | None = None
+) -> Prediction:
+    """A student of a teacher, whose cross-entropy is measured, the same under every draw.
+
+    `made` are the N_T and D_T of a teacher that the law speaks for instead: its errors carry over to the student's.
+    """
+    measured = _of_measured(law, N, D, L_T)
+    if made is None:
+        return measured
+    N_T, D_T = made
+    assert N_T is not None
+    assert D_T is not None
+    assert law.distillation is not None
+    teacher = directly(law, N_T, D_T)
+    # d log L_S / d log L_T carries the teacher's own errors over
+    ends = [float(law.distillation.loss(N, D, L_T * factor)) for factor in (1 - 1e-4, 1 + 1e-4)]
+    slope = (np.log(ends[1]) - np.log(ends[0])) / (np.log1p(1e-4) - np.log1p(-1e-4))
+    return measured._replace(
+        drawn=_draws(law).loss(N, D, teacher.drawn),
+        drift=measured.drift + slope * teacher.drift,
+        growth=float(np.hypot(measured.growth, slope * teacher.growth)),
+        noise=float(np.hypot(measured.noise, slope * teacher.noise)),
+    )
+
+
+def _of_measured(law: KnownLaw, N: float, D: float, L_T: float) -> Prediction:
     fit = law.fitted
     reach = intervals.beyond(fit, np.asarray(N), np.asarray(D), np.asarray(L_T))
     return Prediction(
@@ -134,25 +159,11 @@ def _alone(law: KnownLaw, fit: Fit, draws: DistillationLaw, N: float, D: float) 
     )
 
 
-def _distilled(law: KnownLaw, fit: Fit, draws: DistillationLaw, plan: Plan, by_law: bool) -> Prediction:
-    N, D, L_T = plan.student.N, plan.student.D, plan.teacher.loss
-    assert L_T is not None
-    assert law.distillation is not None
-    found = taught(law, N, D, L_T)._replace(loss=plan.student.loss)
-    if not (plan.pay_pretraining or by_law):
-        return found
-    assert plan.teacher.N is not None
-    assert plan.teacher.D is not None
-    made = _alone(law, fit, draws, plan.teacher.N, plan.teacher.D)
-    # d log L_S / d log L_T carries the teacher's own errors over
-    ends = [float(law.distillation.loss(N, D, L_T * factor)) for factor in (1 - 1e-4, 1 + 1e-4)]
-    slope = (np.log(ends[1]) - np.log(ends[0])) / (np.log1p(1e-4) - np.log1p(-1e-4))
-    return found._replace(
-        drawn=draws.loss(N, D, made.drawn),
-        drift=found.drift + slope * made.drift,
-        growth=float(np.hypot(found.growth, slope * made.growth)),
-        noise=float(np.hypot(found.noise, slope * made.noise)),
-    )
+def _distilled(law: KnownLaw, plan: Plan, by_law: bool) -> Prediction:
+    assert plan.teacher.loss is not None
+    made = (plan.teacher.N, plan.teacher.D) if plan.pay_pretraining or by_law else None
+    found = taught(law, plan.student.N, plan.student.D, plan.teacher.loss, made=made)
+    return found._replace(loss=plan.student.loss)
 
 
 def margin_between(student: Prediction, alone: Prediction, half_widths: float) -> Range:

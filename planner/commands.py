@@ -1,12 +1,15 @@
 """`distillaw plan`: reads a question from flags, asks the planner, prints the answer."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fitting.options import DEFAULT_LAW
 from planner import options
+
+if TYPE_CHECKING:
+    from planner.question import Question
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -19,6 +22,7 @@ app = typer.Typer(
 @app.command("teacher-exists")
 def teacher_exists(
     student: options.AnyStudent,
+    weights: options.Weights = None,
     budget: options.FlopBudget = None,
     gpu_hours: options.GpuHours = None,
     gpu: options.Gpu = None,
@@ -69,6 +73,7 @@ def teacher_exists(
 @app.command("train-teacher")
 def train_teacher(
     student: options.AnyStudent,
+    weights: options.Weights = None,
     budget: options.FlopBudget = None,
     gpu_hours: options.GpuHours = None,
     gpu: options.Gpu = None,
@@ -97,6 +102,7 @@ def train_teacher(
       distillaw plan train-teacher --student 1B --budget 1e23 --pay-logits 0 --pay-pretraining .25
       distillaw plan train-teacher --student 1B --target-loss 2.2
       distillaw plan train-teacher --student 10B --budget 5e22 --reuse 5
+      distillaw plan train-teacher --student 300M,1B,3B --weights 1,2,1 --budget 1e23
       distillaw plan train-teacher --student auto --serve-tokens 2T --budget 1e23
       distillaw plan train-teacher --student 1B --budget 1e23 --gpu h100 --count 64 --mfu 0.4 --price 1.8
       distillaw plan train-teacher --student 100K --budget 1e13 --law law.json --json
@@ -175,6 +181,9 @@ def _answer(given: dict[str, Any], other: str) -> None:
     from planner.question import read, refuse
 
     asked = read(given)
+    if isinstance(asked.student, tuple):
+        _answer_family(asked, given, other)
+        return
     if asked.target is not None:
         from planner.target import plan_for
 
@@ -216,6 +225,37 @@ def _answer(given: dict[str, Any], other: str) -> None:
         return
     from planner.render import show
 
+    show(result, asked.words, asked.command(f"plan {other}"))
+
+
+def _answer_family(asked: "Question", given: dict[str, Any], other: str) -> None:
+    """Plan for several students of one teacher, and print the plan."""
+    from dataclasses import replace
+
+    from planner.bills import bill
+    from planner.families.decision import plan_family
+    from planner.families.report import show
+    from planner.question import refuse
+    from planner.scenarios import Budget
+
+    assert isinstance(asked.student, tuple)
+    result = plan_family(
+        asked.law,
+        Budget(asked.budgets[0], asked.charges.logits, asked.charges.pretraining),
+        students=asked.student,
+        weights=asked.weights,
+        teacher=asked.teacher,
+        limits=asked.limits,
+        interval=asked.interval,
+        terms=asked.terms,
+    )
+    if asked.hardware is not None:
+        result = replace(result, bill=bill(result.flops, result.supervised_flops, asked.hardware))
+    if given["strict"]:
+        refuse(asked.law, result.outside)
+    if given["as_json"]:
+        typer.echo(json.dumps(result.to_json(), allow_nan=False))
+        return
     show(result, asked.words, asked.command(f"plan {other}"))
 
 

@@ -61,13 +61,13 @@ def _edges(law: KnownLaw, plan: Plan, bounds: dict[str, Range]) -> list[Doubt]:
         del values["D_T"]  # free, so always as many as there may be
     if plan.student.chosen:
         values = {"N_S": plan.student.N, **values}
-    hit = [name for name, value in values.items() if value is not None and _on_edge(value, bounds[name])]
+    hit = [name for name, value in values.items() if value is not None and on_edge(value, bounds[name])]
     if not hit:
         return []
     return [
         Doubt(
             "bound-hit",
-            f"{', '.join(hit)} sits on the edge of the search ({', '.join(f'{n} {_span(bounds[n])}' for n in hit)}): "
+            f"{', '.join(hit)} sits on the edge of the search ({', '.join(f'{n} {span(bounds[n])}' for n in hit)}): "
             "the best plan lies beyond it",
         )
     ]
@@ -87,7 +87,7 @@ def _chosen_size(law: KnownLaw, plan: Plan) -> list[Doubt]:
     return [
         Doubt(
             "student-size",
-            f"the size that was chosen, {' and '.join(found)}, is none that law {law.id!r} has seen, {_span(within)}: "
+            f"the size that was chosen, {' and '.join(found)}, is none that law {law.id!r} has seen, {span(within)}: "
             "name the sizes that you would train with --student instead",
         )
     ]
@@ -153,9 +153,9 @@ def _brief(other: Plan) -> str:
     return f"{words} ({other.verdict})"
 
 
-def _on_edge(value: float, ends: Range) -> bool:
+def on_edge(value: float, ends: Range) -> bool:
     return any(abs(value / end - 1) < _AT_BOUND for end in ends)
 
 
-def _span(ends: Range) -> str:
+def span(ends: Range) -> str:
     return f"{count(ends[0])} to {count(ends[1])}"

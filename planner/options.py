@@ -7,11 +7,18 @@ import typer
 Student = Annotated[str, typer.Option("--student", help="Student size, non-embedding parameters: 300M, 1B, 7e9.")]
 AnyStudent = Annotated[
     str,
-    typer.Option("--student", help="Student size, non-embedding parameters: 300M, 1B, 7e9; auto for the best size."),
+    typer.Option(
+        "--student",
+        help="Student size, non-embedding parameters: 300M, 7e9; auto for the best; 300M,1B,3B share a teacher.",
+    ),
 ]
 ServeTokens = Annotated[
     str | None,
     typer.Option("--serve-tokens", help="Tokens that the student serves in its life, out of the same budget: 2T."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", help="How much each of several students counts, all alike if not said: 1,2,1."),
 ]
 Reuse = Annotated[
     str | None,

@@ -12,7 +12,8 @@ _CELLS = 8
 _KEPT = 1.5 / _CELLS
 """Share of the window that is kept, either way, around a best point inside it; at its rim the window moves instead."""
 
-_ROUNDS = 22
+ROUNDS = 22
+"""Of windows around a basin: each but the last few lays a finer one."""
 
 
 def minima(
@@ -21,6 +22,7 @@ def minima(
     y_ends: tuple[Floats, Floats],
     *,
     points: tuple[int, int],
+    rounds: int = ROUNDS,
 ) -> tuple[Floats, Floats, Floats]:
     """The least of each of k functions over its rectangle (ends of shape (k,)), as resolved by a grid of `points`.
 
@@ -48,6 +50,7 @@ def minima(
         (grid_x[row, i, j], grid_y[row, i, j], values[row, i, j]),
         [((ends[0])[row], (ends[1])[row]) for ends in (x_ends, y_ends)],
         [((ends[1] - ends[0])[row] / max(n - 1, 1)) for ends, n in ((x_ends, p), (y_ends, q))],
+        rounds,
     )
     order = np.lexsort((value, row))
     first = order[np.unique(row[order], return_index=True)[1]]
@@ -61,13 +64,15 @@ def _narrow(
     best: tuple[Floats, Floats, Floats],
     ends: list[tuple[Floats, Floats]],
     reach: list[Floats],
+    rounds: int,
 ) -> tuple[Floats, Floats, Floats]:
     """Each basin's best point, in windows that shrink around it, or follow it where it lies on their rim."""
     x, y, value = best
     steps = np.linspace(-1.0, 1.0, _CELLS + 1)
-    dx, dy = (each.ravel() for each in np.meshgrid(steps, steps, indexing="ij"))
+    flat = not reach[1].any()
+    dx, dy = (each.ravel() for each in np.meshgrid(steps, steps[:1] * 0 if flat else steps, indexing="ij"))
     rows = np.arange(len(x))
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         at_x = np.clip(x[:, None] + reach[0][:, None] * dx, ends[0][0][:, None], ends[0][1][:, None])
         at_y = np.clip(y[:, None] + reach[1][:, None] * dy, ends[1][0][:, None], ends[1][1][:, None])
         values = function(at_x, at_y)

@@ -157,18 +157,31 @@ class Problems:
         Without charge for its training the smallest, trained on all that the box allows. Without any charge the one
         of least F(N_T) D_T, as the paper reports it.
         """
-        low, high = self._ends(t)
+        low, high = self.ends(t)
         if self.charges.logits and not self.charges.pretraining:
-            return self._on_curve(t, high)[:2]
+            return self.on_curve(t, high)[:2]
         law = self.supervised
         v = np.clip(np.log(law.beta / law.alpha) + 0.0 * t, low, high)
         v = _root(lambda v: self._stationarity(t, v, logits=False), v, low, high)
         if self.charges.logits and self.charges.pretraining:
             # a smaller teacher than the cheapest to train: to its right the function rises at least as fast as v
-            affordable = self.student_tokens(*self._on_curve(t, v)[:2]) > 0
+            affordable = self.student_tokens(*self.on_curve(t, v)[:2]) > 0
             here = np.where(affordable, high, v)
             v = _root(lambda x: self._stationarity(t, x, logits=True), v, v, here)
-        return self._on_curve(t, v)[:2]
+        return self.on_curve(t, v)[:2]
+
+    def choices(self, t: Floats) -> tuple[Floats, Floats]:
+        """The ends of v between which the best teacher of each L_T lies, whoever its students are.
+
+        Its price is that of its training, least at the one end, and that of its forward passes, least at the other.
+        """
+        low, high = self.ends(t)
+        if self.charges.logits and not self.charges.pretraining:
+            return high, high
+        law = self.supervised
+        v = np.clip(np.log(law.beta / law.alpha) + 0.0 * t, low, high)
+        v = _root(lambda v: self._stationarity(t, v, logits=False), v, low, high)
+        return v, (high if self.charges.logits else v)
 
     def student_tokens(self, log_N_T: Floats, log_D_T: Floats) -> Floats:
         """What the budget leaves for the student (Eq 9 solved for D_S); negative where the teacher costs more."""
@@ -242,7 +255,7 @@ class Problems:
         """FLOPs of training the student on one token."""
         return FORWARDS_PER_TRAINING_STEP * self.convention.forward(self.N_S)
 
-    def _on_curve(self, t: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
+    def on_curve(self, t: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
         """log N_T, log D_T and e^-|v| at v on the curves of t."""
         law = self.supervised
         small = np.exp(-np.abs(v))
@@ -252,7 +265,7 @@ class Problems:
         log_D = (np.log(law.B) - level + both + np.maximum(v, 0.0)) / law.beta
         return log_N, log_D, small
 
-    def _ends(self, t: Floats) -> tuple[Floats, Floats]:
+    def ends(self, t: Floats) -> tuple[Floats, Floats]:
         """The v between which a teacher of each L_T lies inside the box."""
         law = self.supervised
         level = t / law.gamma
@@ -270,7 +283,7 @@ class Problems:
         κ = δ_Lgt F (C - P) / ((3 F_S + δ_Lgt F) P), P the price of the teacher's training.
         """
         law = self.supervised
-        log_N, log_D, small = self._on_curve(t, v)
+        log_N, log_D, small = self.on_curve(t, v)
         F, s, bend = self.convention.forward_of_cube(np.exp(log_N / 3))
         # d log N / d v = -1 / (α (1 + e^v))
         turn = -np.where(v > 0, small, 1.0) / (1 + small) / law.alpha

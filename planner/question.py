@@ -20,11 +20,12 @@ from planner.terms import AUTO, Terms, tokens_served, whole
 _QUESTION = ("student", "budget", "gpu_hours", "gpu", "mfu", "target_loss")
 _BILL = ("count", "price")
 _TERMS = ("serve_tokens", "reuse")
+_FAMILY = ("weights",)
 _TEACHERS = ("max_teacher", "max_teacher_tokens", "pay_logits")
 _LAW = ("law", "total", "interval")
 _UNDERSTOOD = {
-    "plan teacher-exists": (*_QUESTION, *_TERMS, *_BILL, *_TEACHERS, *_LAW),
-    "plan train-teacher": (*_QUESTION, *_TERMS, *_BILL, *_TEACHERS, "pay_pretraining", *_LAW),
+    "plan teacher-exists": (*_QUESTION, *_FAMILY, *_TERMS, *_BILL, *_TEACHERS, *_LAW),
+    "plan train-teacher": (*_QUESTION, *_FAMILY, *_TERMS, *_BILL, *_TEACHERS, "pay_pretraining", *_LAW),
     "plan compare": (*_QUESTION, *_TEACHERS, "pay_pretraining", *_LAW),
     "crossover": ("student", "pay_logits", "pay_pretraining", "law", "total"),
 }
@@ -44,7 +45,8 @@ class Question:
     """A student, what is paid, and either budgets (FLOPs) or a target (nats/token); `given` has it as it was typed."""
 
     law: KnownLaw
-    student: float | str
+    student: float | str | tuple[float, ...]
+    weights: tuple[float, ...] | None
     budgets: tuple[float, ...]
     target: float | None
     charges: Charges
@@ -59,7 +61,7 @@ class Question:
     @property
     def size(self) -> float:
         """The student's size, for what cannot choose it."""
-        assert not isinstance(self.student, str)
+        assert isinstance(self.student, float)
         return self.student
 
     def command(self, name: str) -> str:
@@ -100,6 +102,7 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
     faults = Faults()
     law = faults.collect(load_law, given["law"])
     student = _student(faults, given, law)
+    weights = _weights(faults, given, student)
     terms = _terms(faults, given)
     hardware = _hardware(faults, given)
     budgets, target, hours = _amount(faults, given, hardware, ranges=ranges)
@@ -134,6 +137,7 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
     return Question(
         law,
         student,
+        weights,
         budgets,
         target,
         Charges(pay_logits, pay_pretraining),
@@ -147,13 +151,61 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
     )
 
 
-def _student(faults: Faults, given: dict[str, Any], law: KnownLaw | None) -> float | str | None:
-    """The student's size, or `AUTO` where the command can choose it."""
+def _student(faults: Faults, given: dict[str, Any], law: KnownLaw | None) -> float | str | tuple[float, ...] | None:
+    """The student's size, `AUTO` where the command can choose it, or those of a family."""
+    if "," in str(given["student"]):
+        return _family(faults, given, law)
     if str(given["student"]).strip().casefold() != AUTO:
         return faults.collect(parse_size, given["student"], "--student", law, with_embeddings=given["total"])
     if "serve_tokens" not in given or given.get("candidates") is not None:
         faults.add("--student: auto is for one plan, of plan teacher-exists or plan train-teacher; name a size here")
     return AUTO
+
+
+def _family(faults: Faults, given: dict[str, Any], law: KnownLaw | None) -> tuple[float, ...] | None:
+    """The sizes of a family's students."""
+    if "weights" not in given:
+        faults.add("--student: several are for plan teacher-exists and plan train-teacher; name one here")
+        return None
+    for name, why in {
+        "candidates": "ranks teachers for one student",
+        "target_loss": "is for one student; a family gets a --budget",
+        "plot": "draws the plan of one student",
+    }.items():
+        if given.get(name) is not None:
+            faults.add(f"--{name.replace('_', '-')}: {why}, and --student names several")
+    parts = [part.strip() for part in str(given["student"]).split(",")]
+    if any(part.casefold() == AUTO for part in parts):
+        faults.add("--student: auto is for one student; a family's sizes are named")
+        parts = [part for part in parts if part.casefold() != AUTO]
+    sizes = [faults.collect(parse_size, part, "--student", law, with_embeddings=given["total"]) for part in parts]
+    read = tuple(size for size in sizes if size is not None)
+    return read if len(read) == 1 + str(given["student"]).count(",") else None
+
+
+def _weights(
+    faults: Faults, given: dict[str, Any], student: float | str | tuple[float, ...] | None
+) -> tuple[float, ...] | None:
+    """The weights of a family's students, held against their number."""
+    found: list[float] | None = None
+    if given.get("weights") is not None:
+        if "," not in str(given["student"]):
+            faults.add("--weights: are for several students, as in --student 300M,1B,3B --weights 1,2,1")
+            return None
+        found = [_number_of(faults, part.strip()) for part in str(given["weights"]).split(",")]
+    if isinstance(student, tuple):
+        from planner.families.decision import members_of
+
+        faults.collect(members_of, student, None if found is None else found)
+    return None if found is None else tuple(found)
+
+
+def _number_of(faults: Faults, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        faults.add(f"--weights: {text!r} is not a number; write one for each student, as in 1,2,1")
+        return 1.0
 
 
 def _terms(faults: Faults, given: dict[str, Any]) -> Terms:

@@ -143,6 +143,7 @@ def best(decision, *, taught, N_T=None, effort=1.0):
         "N": [float(N) for N in sizes],
         "D": [float(d) for d in D],
         "losses": [float(L) for L in losses(decision, sizes, D, *who)],
+        "L_T": float(base.supervised_loss(*who)) if taught else None,
         "N_T": who[0],
         "D_T": who[1] if taught and (decision.pay_pretraining or decision.pay_logits == 0) else None,
     }
@@ -170,7 +171,7 @@ def _rounded(found):
             return [digits(each, count) for each in value]
         return value if value is None else float(f"{value:.{count}g}")
 
-    return {key: digits(value, 12 if key in ("loss", "losses") else 6) for key, value in found.items()}
+    return {key: digits(value, 12 if key in ("loss", "losses", "L_T") else 6) for key, value in found.items()}
 
 
 PRINTED, FIGURES = base.B_PRIME
@@ -185,6 +186,11 @@ DECISIONS = {
     "auto-1e24-20T": Decision(FIGURES, (None,), 1e24, *INFERENCE, serve=2e13),
     "reuse5-10B-5e22": Decision(PRINTED, (1e10,), 5e22, *BOTH, reuse=5),
     "reuse20-300M-1e23-500B": Decision(PRINTED, (3e8,), 1e23, *PRETRAINING, reuse=20, serve=5e11),
+    "family-both-1e23": Decision(PRINTED, (3e8, 1e9, 3e9), 1e23, *BOTH, weights=(1.0, 2.0, 1.0)),
+    "family-inference-1e22": Decision(PRINTED, (5e8, 5e9), 1e22, *INFERENCE),
+    "family-pretraining-1e24": Decision(FIGURES, (1e9, 1e10), 1e24, *PRETRAINING, weights=(1.0, 3.0), serve=1e12),
+    "family-free-1e22": Decision(FIGURES, (3e8, 1e9), 1e22, *FREE),
+    "family-both-5e23-reuse4": Decision(FIGURES, (1e9, 3e9), 5e23, *BOTH, reuse=4, serve=2e11),
     "auto-1e21-1T": Decision(FIGURES, (None,), 1e21, *PRETRAINING, serve=1e12),
 }
 

@@ -7,6 +7,7 @@ import pytest
 
 from fitting.published import PUBLISHED
 from planner.decision import plan
+from planner.families.decision import plan_family
 from planner.scenarios import Budget
 from planner.terms import AUTO, Terms
 
@@ -27,6 +28,26 @@ def students(found, golden):
 
 
 SINGLE = [known for known in FILE["decisions"] if len(known["inputs"]["students"]) == 1]
+
+
+FAMILIES = [known for known in FILE["decisions"] if len(known["inputs"]["students"]) > 1]
+
+
+@pytest.mark.parametrize("known", FAMILIES, ids=[known["id"] for known in FAMILIES])
+def test_the_planner_finds_the_golden_family(known):
+    asked, taught, alone = known["inputs"], known["taught"], known["alone"]
+    found = plan_family(
+        PUBLISHED[asked["law"]],
+        Budget(asked["C"], asked["pay_logits"], asked["pay_pretraining"]),
+        students=asked["students"],
+        weights=asked["weights"] or None,
+        terms=terms_of(asked),
+    )
+    assert found.loss == pytest.approx(taught["loss"], rel=LOSS)
+    assert found.supervised_loss == pytest.approx(alone["loss"], rel=LOSS)
+    students([(each.student.N, each.student.D, each.student.loss) for each in found.members], taught)
+    students([(each.student.N, each.supervised.D, each.supervised.loss) for each in found.members], alone)
+    assert found.teacher.loss == pytest.approx(taught["L_T"], rel=OTHERS / 10)
 
 
 @pytest.mark.parametrize("known", SINGLE, ids=[known["id"] for known in SINGLE])
