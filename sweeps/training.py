@@ -35,6 +35,7 @@ with warnings.catch_warnings():  # lightning's own imports warn of what it will 
     warnings.simplefilter("ignore", FutureWarning)
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 
 class Interrupted(DistillawError):
@@ -162,7 +163,11 @@ class Run(LightningModule):
         with warnings.catch_warnings():
             for message, category in _HARMLESS:
                 warnings.filterwarnings("ignore", message=message, category=category)
-            _trainer(longest, self._rank).fit(self, train_dataloaders=loader)
+            try:
+                _trainer(longest, self._rank).fit(self, train_dataloaders=loader)
+            except SIGTERMException:  # Lightning looks for it too, between two steps, after we have asked `stop`
+                self._save(self._step)
+                raise Interrupted(f"{longest.id}: stopped after {self._step} of {longest.steps} steps") from None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [student.optimizer for student in self._students]
@@ -266,7 +271,10 @@ def _trainer(spec: RunSpec, rank: Rank) -> Trainer:
 _HARMLESS: tuple[tuple[str, type[Warning]], ...] = (
     (r".*does not have many workers", UserWarning),  # batches are slices of memory: workers would only slow them
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),  # lightning's own call into torch
-    (r"The `srun` command is available", UserWarning),  # where Slurm is installed; nothing here is one job of many tasks
+    (
+        r"The `srun` command is available",
+        UserWarning,
+    ),  # where Slurm is installed; nothing here is one job of many tasks
     (r"Memory Efficient attention defaults to a non-deterministic", UserWarning),  # on GPUs, which promise no bits
 )
 """Advice that does not apply here, by the beginning of its message."""

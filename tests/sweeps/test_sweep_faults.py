@@ -329,7 +329,7 @@ import sys
 victims = os.environ["VICTIMS"].split()
 
 def hook(event, args):
-    if event == "open" and args[1] == "ab" and any(f"/{victim}/journal.jsonl" in str(args[0]) for victim in victims):
+    if event == "open" and args[1] == "a" and any(f"/{victim}/journal.jsonl" in str(args[0]) for victim in victims):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(hook)

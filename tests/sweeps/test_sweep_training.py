@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -285,6 +287,24 @@ def test_what_a_journal_has_lost_comes_back_from_the_state(
     with pytest.raises(Interrupted):
         train(SUPERVISED, where, stop=StopAfter(1))
     assert journal.read(where.journal)[: len(before)] == before  # with its times
+    train(SUPERVISED, where)
+    assert_the_same(where, paths(school, SUPERVISED))
+
+
+def test_a_signal_that_lightning_sees_first(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two steps, after `stop` was asked: the state is saved all the same."""
+    where, after = paths(tmp_path, SUPERVISED), Run._after
+
+    def signalled(run: Run, step: int) -> None:
+        after(run, step)
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "_after", signalled)
+        with pytest.raises(Interrupted, match="stopped after 7 of 40 steps"):
+            train(SUPERVISED, where, checkpoint_seconds=1e6)
+    assert checkpoints._read(where.state)[0]["step"] == 7
     train(SUPERVISED, where)
     assert_the_same(where, paths(school, SUPERVISED))
 
