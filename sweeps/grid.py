@@ -15,6 +15,7 @@
 """
 
 import math
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Any, Literal
 
 from fitting.errors import Faults, InputError
 from sweeps import files, journal, locks
+from sweeps.errors import RunError
 from sweeps.spec import GridSpec, RunSpec, by_id
 
 GRID_SCHEMA = "distillaw/grid/1"
@@ -112,6 +114,15 @@ class Grid:
         """Whether a cell can start where a checkpoint, or its trunk, left one."""
         return self.cell(cell).state.exists()
 
+    def require_text(self, corpus: Mapping[str, Any]) -> None:
+        """Raise `RunError` where this machine reads another text under the name of the grid's."""
+        for what, key in (("text", "sha256"), ("tokenizer", "tokenizer_sha256")):
+            if corpus[key] != self.corpus[key]:
+                raise RunError(
+                    f"{socket.gethostname()} has another {what} for {self.spec.corpus} ({corpus[key][:12]}) than "
+                    f"the grid was made with ({self.corpus[key][:12]}); use {_same_text(self.corpus)} on every machine"
+                )
+
     def lock(self, cell: RunSpec) -> Path:
         """The file whose lock a process holds while it works at a cell."""
         return self.folder / _LOCKS / cell.id
@@ -198,7 +209,7 @@ def check(folder: Path, spec: GridSpec, corpus: Mapping[str, Any]) -> None:
         if before["sha256"] != corpus["sha256"]:
             faults.add(
                 f"--out: {folder} was made from another text ({before['name']} {before['sha256'][:12]}, "
-                f"now {corpus['name']} {corpus['sha256'][:12]}); use {_THE_SAME_TEXT.get(corpus['name'], 'that one')}, "
+                f"now {corpus['name']} {corpus['sha256'][:12]}); use {_same_text(corpus)}, "
                 "or another folder"
             )
         elif before["tokenizer_sha256"] != corpus["tokenizer_sha256"]:
@@ -249,7 +260,9 @@ def locked(folder: Path) -> Iterator[None]:
 _LOCK = ".lock"
 _LOCKS = ".locks"
 
-_THE_SAME_TEXT = {"stdlib": "the Python it was made with"}
+
+def _same_text(corpus: Mapping[str, Any]) -> str:
+    return "the Python it was made with" if corpus["name"] == "stdlib" else "that one"
 
 
 def _described(folder: Path) -> Mapping[str, Any]:

@@ -105,17 +105,20 @@ def _train(
     try:
         import torch
 
-        from sweeps import corpora
+        from sweeps import corpora, machine
         from sweeps.training import Interrupted, train_together
 
         torch.set_num_threads(1)
         for cell in cells:
             grid.cell(cell).error.unlink(missing_ok=True)
             files.remove_partials(grid.cell(cell).path)
+        machine.require(cells)  # the run was asked for on another one, perhaps
+        corpus = corpora.load(grid.spec.corpus)
+        grid.require_text(corpus.describe())
         with suppress(Interrupted):
             train_together(
                 [(cell, _paths(grid, cell, logs)) for cell in cells],
-                corpora.load(grid.spec.corpus),
+                corpus,
                 checkpoint_seconds=checkpoint_seconds,
                 stop=stop,
                 done=done,

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save
 
 from fitting.records import RunTable
-from sweeps import corpora, files, grid_file, journal
+from sweeps import corpora, files, grid_file, journal, working
 from sweeps import grid as grids
 from sweeps.errors import RunError
 from sweeps.executors.local import Local
@@ -251,6 +251,21 @@ teachers = "t-L1-16K-s0"
     assert grids.open_grid(out).states()[mistaken.id] == "done"
     kept = table(grids.open_grid(out))
     assert [record.status for record in kept.records] == ["diverged", "finished", "finished"]
+
+
+def test_another_text_under_the_same_name_is_not_trained_on(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine of a cluster `stdlib` may be another Python's."""
+    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)  # of a worker's own process
+    grid = grids.create(tmp_path / "out", grid_file.load(tiny), corpora.load("stdlib").describe())
+    elsewhere = replace(grid, corpus={**grid.corpus, "sha256": "0" * 64})
+    cell = grid.spec.cells[0]
+    assert working.work(elsewhere, [cell.id], 10.0, lambda: False) == {cell.id: "failed"}
+    why = grid.cell(cell).error.read_text()
+    assert "has another text for stdlib" in why
+    assert "use the Python it was made with on every machine" in why
+    assert not grid.cell(cell).journal.exists()
 
 
 def test_a_cell_whose_folder_was_removed_is_trained_again(
