@@ -6,7 +6,7 @@ each L_T the cheapest teacher is found first (`planner.problems`), and L_T is se
 law's box can reach.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -45,9 +45,30 @@ def given(problems: Problems, loss: float, N_T: float | None, D_T: float | None)
 
 def optimum(problems: Problems, *, points: int = POINTS) -> tuple[Allocations, Allocations]:
     """The allocations of least student cross-entropy, and the second-best local minima (loss +inf: none)."""
+    if problems.grid:
+        return _of_grid(problems, points)
     found = minima(problems, *problems.t_range(), points=points)
     other_x = np.where(np.isfinite(found.other_y), found.other_x, found.x)
     return _at(problems, found.x, found.y), _at(problems, other_x, found.other_y)
+
+
+def of_grid(problems: Problems) -> list[Problems]:
+    """The problems with a teacher of each size that there is."""
+    return [replace(problems, grid=(), teacher_N=(size, size)) for size in problems.grid]
+
+
+def _of_grid(problems: Problems, points: int) -> tuple[Allocations, Allocations]:
+    """The best two local minima over the sizes that there are."""
+    found = [each for asked in of_grid(problems) for each in optimum(asked, points=points)]
+    order = np.argsort([each.loss for each in found], axis=0, kind="stable")
+    every = np.arange(len(problems))
+
+    def place(rank: int) -> Allocations:
+        return Allocations(
+            *(np.stack([getattr(each, f.name) for each in found])[order[rank], every] for f in fields(Allocations))
+        )
+
+    return place(0), place(1)
 
 
 def _at(problems: Problems, t: Floats, loss: Floats) -> Allocations:

@@ -9,7 +9,9 @@ from fitting.options import DEFAULT_LAW
 from planner import options
 
 if TYPE_CHECKING:
+    from planner.plans import Plan
     from planner.question import Question
+    from planner.terms import Terms
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -29,6 +31,10 @@ def teacher_exists(
     mfu: options.Mfu = None,
     serve_tokens: options.ServeTokens = None,
     reuse: options.Reuse = None,
+    max_tokens: options.MaxTokens = None,
+    share_tokens: options.ShareTokens = False,
+    teacher_grid: options.TeacherGrid = None,
+    round_shapes: options.RoundShapes = False,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -80,6 +86,10 @@ def train_teacher(
     mfu: options.Mfu = None,
     serve_tokens: options.ServeTokens = None,
     reuse: options.Reuse = None,
+    max_tokens: options.MaxTokens = None,
+    share_tokens: options.ShareTokens = False,
+    teacher_grid: options.TeacherGrid = None,
+    round_shapes: options.RoundShapes = False,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -102,6 +112,7 @@ def train_teacher(
       distillaw plan train-teacher --student 1B --budget 1e23 --pay-logits 0 --pay-pretraining .25
       distillaw plan train-teacher --student 1B --target-loss 2.2
       distillaw plan train-teacher --student 10B --budget 5e22 --reuse 5
+      distillaw plan train-teacher --student 1B --budget 1e23 --max-tokens 300B --teacher-grid 1B,3B,7B
       distillaw plan train-teacher --student 300M,1B,3B --weights 1,2,1 --budget 1e23
       distillaw plan train-teacher --student auto --serve-tokens 2T --budget 1e23
       distillaw plan train-teacher --student 1B --budget 1e23 --gpu h100 --count 64 --mfu 0.4 --price 1.8
@@ -184,32 +195,7 @@ def _answer(given: dict[str, Any], other: str) -> None:
     if isinstance(asked.student, tuple):
         _answer_family(asked, given, other)
         return
-    if asked.target is not None:
-        from planner.target import plan_for
-
-        result = plan_for(
-            asked.law,
-            asked.target,
-            asked.charges,
-            student=asked.student,
-            teacher=asked.teacher,
-            limits=asked.limits,
-            interval=asked.interval,
-            terms=asked.terms,
-        )
-    else:
-        from planner.decision import plan
-        from planner.scenarios import Budget
-
-        result = plan(
-            asked.law,
-            Budget(asked.budgets[0], asked.charges.logits, asked.charges.pretraining),
-            student=asked.student,
-            teacher=asked.teacher,
-            limits=asked.limits,
-            interval=asked.interval,
-            terms=asked.terms,
-        )
+    result = _planned(asked, given)
     if asked.hardware is not None:
         from planner.bills import billed
 
@@ -226,6 +212,42 @@ def _answer(given: dict[str, Any], other: str) -> None:
     from planner.render import show
 
     show(result, asked.words, asked.command(f"plan {other}"))
+
+
+def _planned(asked: "Question", given: dict[str, Any]) -> "Plan":
+    """The plan for a budget or a target, of trainable shapes where that was asked for."""
+    from planner.decision import plan
+    from planner.scenarios import Budget
+    from planner.target import plan_for
+
+    def made(student: float | str, terms: "Terms") -> "Plan":
+        if asked.target is not None:
+            return plan_for(
+                asked.law,
+                asked.target,
+                asked.charges,
+                student=student,
+                teacher=asked.teacher,
+                limits=asked.limits,
+                interval=asked.interval,
+                terms=terms,
+            )
+        return plan(
+            asked.law,
+            Budget(asked.budgets[0], asked.charges.logits, asked.charges.pretraining),
+            student=student,
+            teacher=asked.teacher,
+            limits=asked.limits,
+            interval=asked.interval,
+            terms=terms,
+        )
+
+    if given["round_shapes"]:
+        from planner.shapes import rounded
+
+        return rounded(asked.law, asked.size, asked.terms, made)
+    assert not isinstance(asked.student, tuple)
+    return made(asked.student, asked.terms)
 
 
 def _answer_family(asked: "Question", given: dict[str, Any], other: str) -> None:

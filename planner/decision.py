@@ -13,7 +13,7 @@ from fitting.known import KnownLaw, Range
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
 from planner import sizes
-from planner.allocation import Allocations, given, ideal_loss, near_optimal_loss, near_optimal_size, optimum
+from planner.allocation import Allocations, given, ideal_loss, near_optimal_loss, near_optimal_size, of_grid, optimum
 from planner.doubts import doubts
 from planner.plans import NearOptimal, Plan, PlannedTeacher, RunnerUp, Student, Supervised, verdict_of
 from planner.problems import ROUNDING, Problems
@@ -102,7 +102,10 @@ def plans(
     feasible = np.array([i for i, draft in enumerate(found) if isinstance(draft, Plan)], dtype=np.intp)
     problems, best = problems.take(feasible), best.take(feasible)
     near = _near_optimal(problems, best, teacher, law.box_N if student == AUTO else None)
+    terms = terms or Terms()
     bounds = {"N_S": law.box_N, "D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
+    if terms.teacher_grid:
+        del bounds["N_T"]
     for i, around in zip(feasible, near, strict=True):
         draft = found[i]
         assert isinstance(draft, Plan)
@@ -125,8 +128,9 @@ def drafts(
     regret: bool = False,
 ) -> tuple[list[Plan | Infeasible], Problems, Allocations]:
     """The plans of `plans` without what surrounds them, near-optimal teachers and doubts; and where they were found."""
-    check_question(law, charges, student, teacher, limits)
-    every, terms = [Budget(C).flops for C in budgets], terms or Terms()
+    terms = terms or Terms()
+    check_question(law, charges, student, teacher, limits, terms)
+    every = [Budget(C).flops for C in budgets]
     level = level_of(law, interval)
     auto = isinstance(student, str) and student == AUTO
     asked = Problems.of(law, 1.0 if auto else float(student), np.asarray(every), charges, limits, terms=terms)
@@ -286,6 +290,9 @@ def _near_optimal(
     `students` is the box of the student's size where that was chosen, None where it was given.
     """
     teachers = learners = None
+    if problems.grid and teacher is None:
+        yield from _near_of_grid(problems, best, students)
+        return
     if teacher is not None:
         _, low, high = ideal_loss(problems, best.D_S, NEAR_OPTIMAL_NATS)
     else:
@@ -302,6 +309,17 @@ def _near_optimal(
     for i in range(len(problems)):
         N_T, N_S_ = (None if each is None else (float(each[0][i]), float(each[1][i])) for each in (teachers, learners))
         yield NearOptimal(NEAR_OPTIMAL_NATS, (float(low[i]), float(high[i])), N_T, N_S_)
+
+
+def _near_of_grid(problems: Problems, best: Allocations, students: Range | None) -> Iterator[NearOptimal]:
+    """As `_near_optimal`, for teachers of certain sizes: L_T of the chosen size, and the sizes that are as good."""
+    losses = np.stack([optimum(asked)[0].loss for asked in of_grid(problems)])
+    for i in range(len(problems)):
+        at = np.array([i])
+        one = replace(problems.take(at), grid=(), teacher_N=(float(best.N_T[i]),) * 2)
+        (near,) = _near_optimal(one, best.take(at), None, students)
+        as_good = [N for N, loss in zip(problems.grid, losses[:, i], strict=True) if loss <= best.loss[i] + near.nats]
+        yield replace(near, N_T=(min(as_good), max(as_good)))
 
 
 def _chosen(charges: Charges, limits: Limits | None, best: Allocations, i: int) -> PlannedTeacher:
@@ -367,9 +385,16 @@ def relative_error(law: KnownLaw, support: dict[str, float]) -> float:
 
 
 def check_question(
-    law: KnownLaw, charges: Charges, student: float | str, teacher: Teacher | None, limits: Limits | None
+    law: KnownLaw,
+    charges: Charges,
+    student: float | str,
+    teacher: Teacher | None,
+    limits: Limits | None,
+    terms: Terms | None = None,
 ) -> None:
     faults = Faults()
+    if terms is not None and terms.teacher_grid and (teacher is not None or (limits is not None and limits.N)):
+        faults.add("teacher_grid: names the teachers that exist; a teacher or the largest one contradicts it")
     if student != AUTO:
         faults.collect(parameters, student)
     if teacher is not None:

@@ -7,6 +7,7 @@ from fitting.known import ON_THE_EDGE, KnownLaw, Range
 from fitting.units import count
 from planner.plans import NearOptimal, Plan
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, SUPERVISED, TEACHER_INFERENCE
+from planner.terms import Terms
 
 FLAT_SIZE_RATIO = 4.0
 FLAT_LOSS_NATS = 0.1
@@ -25,6 +26,7 @@ def doubts(law: KnownLaw, plan: Plan, bounds: dict[str, Range], opinion: Callabl
     if plan.student.chosen:
         found += _chosen_size(law, plan)
     found += _edges(law, plan, bounds)
+    found += data_bound(plan.terms, plan.student.D, plan.teacher.D if plan.pay_pretraining else None)
     if plan.unspent:
         found.append(
             Doubt("unspent", f"{plan.unspent:.3g} FLOPs of the budget are left: no more tokens fit the search box")
@@ -59,9 +61,14 @@ def _edges(law: KnownLaw, plan: Plan, bounds: dict[str, Range]) -> list[Doubt]:
         values = {"D_S": plan.student.D}
     if plan.scenario == TEACHER_INFERENCE:
         del values["D_T"]  # free, so always as many as there may be
+    D_T = values.get("D_T")
+    if D_T is not None and on_edge(D_T, (plan.terms.most_tokens,) * 2):
+        values.pop("D_T", None)  # a bound of the data, not of the search
     if plan.student.chosen:
         values = {"N_S": plan.student.N, **values}
-    hit = [name for name, value in values.items() if value is not None and on_edge(value, bounds[name])]
+    hit = [
+        name for name, value in values.items() if value is not None and name in bounds and on_edge(value, bounds[name])
+    ]
     if not hit:
         return []
     return [
@@ -89,6 +96,25 @@ def _chosen_size(law: KnownLaw, plan: Plan) -> list[Doubt]:
             "student-size",
             f"the size that was chosen, {' and '.join(found)}, is none that law {law.id!r} has seen, {span(within)}: "
             "name the sizes that you would train with --student instead",
+        )
+    ]
+
+
+def data_bound(terms: Terms, D_S: float, D_T: float | None) -> list[Doubt]:
+    """All the unique tokens there are, where the plan takes them: more data would serve it better."""
+    if terms.max_tokens is None:
+        return []
+    taken = max(D_S, D_T or 0.0) if terms.share_tokens else D_S + (D_T or 0.0)
+    if taken < terms.max_tokens * (1 - _AT_BOUND):
+        return []
+    told = f"the student {count(D_S)}"
+    if D_T is not None:
+        told = f"{told}, the teacher {count(D_T)}"
+    return [
+        Doubt(
+            "data-bound",
+            f"the plan takes all {count(terms.max_tokens)} unique tokens ({told}); what repeating them would do is not "
+            "in the law",
         )
     ]
 

@@ -24,6 +24,16 @@ Reuse = Annotated[
     str | None,
     typer.Option("--reuse", help="Students, or retrainings, that share the teacher and the budget: 5."),
 ]
+MaxTokens = Annotated[
+    str | None, typer.Option("--max-tokens", help="Unique tokens that there are; teacher and student share none: 300B.")
+]
+ShareTokens = Annotated[
+    bool, typer.Option("--share-tokens", help="With --max-tokens: a teacher may see its students' tokens.")
+]
+TeacherGrid = Annotated[
+    str | None, typer.Option("--teacher-grid", help="The only sizes of teachers that there are: 1B,3B,7B.")
+]
+RoundShapes = Annotated[bool, typer.Option("--round-shapes", help="Round the sizes to shapes that can be trained.")]
 FlopBudget = Annotated[str | None, typer.Option("--budget", help="Total FLOPs: 1e21.")]
 Budgets = Annotated[
     str | None,

@@ -166,6 +166,25 @@ class Sharing:
 
 
 @dataclass(frozen=True)
+class Shaped:
+    """A trainable model of N parameters as the law counts them."""
+
+    N: float
+    n_layers: int
+    d_model: int
+    d_ffn: int
+    n_heads: int
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The shapes that a plan's sizes were rounded to; None for a teacher whose size was given."""
+
+    student: Shaped
+    teacher: Shaped | None
+
+
+@dataclass(frozen=True)
 class Part:
     """What one part of a plan takes: GPU-hours, days on all GPUs at once, money; None where a number is missing."""
 
@@ -228,6 +247,7 @@ class Plan:
     bill: Bill | None = None
     terms: Terms = field(default_factory=Terms)
     sharing: Sharing | None = None
+    shapes: Shapes | None = None
 
     @property
     def unspent(self) -> float:
@@ -276,7 +296,16 @@ class Plan:
             **{key: data[key] for key in ("supervised", "verdict", "margin", "margin_scale", "margin_basis")},
             **{
                 key: data[key]
-                for key in ("near_optimal", "runner_up", "certainty", "sensitivity", "target", "bill", "sharing")
+                for key in (
+                    "near_optimal",
+                    "runner_up",
+                    "certainty",
+                    "sensitivity",
+                    "target",
+                    "bill",
+                    "sharing",
+                    "shapes",
+                )
             },
             "support": dict(self.support),
             "warnings": data["warnings"],

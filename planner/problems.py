@@ -7,6 +7,7 @@ On it the price has one minimum (docs/adr/0010-many-plans-at-once.md), so the ch
 increasing function of v, found by Newton's method for all problems and all points at once.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ ROUNDING = 1e-9
 """By how much, relatively, a budget may fall short of the fewest tokens: it is a difference of far larger numbers."""
 
 _NEWTON_STEPS = 40
+_HALVINGS = 60
 _CONVERGED = 1e-12
 
 _NOTHING = 1e-100
@@ -47,6 +49,8 @@ class Problems:
     N_S and C (FLOPs) have shape (k, 1), coefficients too where they differ, so that points of shape (k, p) broadcast
     against them. Every method takes t = log(L_T - E) of shape (k, p). `box_D` bounds the student's tokens; `teacher_N`
     and `teacher_D` bound the teacher. `served` tokens of the student's are paid before anything else.
+    Student and teacher share no tokens of `disjoint`. Teachers have the sizes of `grid` alone, where there is one; an
+    optimum tries them one by one, everything else here takes them for a range.
     """
 
     supervised: SupervisedLaw
@@ -59,6 +63,8 @@ class Problems:
     teacher_N: Range
     teacher_D: Range
     served: float = 0.0
+    disjoint: float = math.inf
+    grid: tuple[float, ...] = ()
 
     @classmethod
     def of(
@@ -91,10 +97,19 @@ class Problems:
             N_S[:, None],
             C[:, None] / terms.copies,
             replace(charges, pretraining=charges.pretraining / terms.copies),
-            law.box_D,
-            _bounded(law.box_N, limits.N, "--max-teacher", "parameters"),
-            _bounded(law.box_D, limits.D, "--max-teacher-tokens", "tokens"),
+            _bounded(law.box_D, terms.max_tokens, "--max-tokens", "tokens"),
+            _of_grid(law.box_N, terms.teacher_grid)
+            if terms.teacher_grid
+            else _bounded(law.box_N, limits.N, "--max-teacher", "parameters"),
+            _bounded(
+                _bounded(law.box_D, limits.D, "--max-teacher-tokens", "tokens"),
+                terms.max_tokens if charges.pretraining else None,
+                "--max-tokens",
+                "tokens",
+            ),
             terms.serve_tokens,
+            terms.most_tokens if charges.pretraining and not terms.share_tokens else math.inf,
+            terms.teacher_grid,
         )
 
     def __len__(self) -> int:
@@ -168,7 +183,30 @@ class Problems:
             affordable = self.student_tokens(*self.on_curve(t, v)[:2]) > 0
             here = np.where(affordable, high, v)
             v = _root(lambda x: self._stationarity(t, x, logits=True), v, v, here)
+        if self.disjoint < math.inf and self.charges.pretraining:
+            v = self._leaving_tokens(t, low, v)
         return self.on_curve(t, v)[:2]
+
+    def _leaving_tokens(self, t: Floats, low: Floats, best: Floats) -> Floats:
+        """The v at which the student has the most tokens, where those of the teacher are taken from its own.
+
+        Down from the best for the budget alone, the budget leaves fewer tokens and the teacher more: where the two
+        meet, the student has the most.
+        """
+
+        def short(v: Floats) -> NDArray[np.bool_]:
+            log_N, log_D, _ = self.on_curve(t, v)
+            found: NDArray[np.bool_] = self._affordable(log_N, log_D) > self.disjoint - np.exp(log_D)
+            return found
+
+        high, low = best, np.minimum(low, best)
+        ends = np.where(short(best), low, best)
+        inside, outside = ends, best
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (inside + outside)
+            above = short(middle)
+            inside, outside = np.where(above, inside, middle), np.where(above, middle, outside)
+        return np.where(short(high), inside, high)
 
     def choices(self, t: Floats) -> tuple[Floats, Floats]:
         """The ends of v between which the best teacher of each L_T lies, whoever its students are.
@@ -181,15 +219,22 @@ class Problems:
         law = self.supervised
         v = np.clip(np.log(law.beta / law.alpha) + 0.0 * t, low, high)
         v = _root(lambda v: self._stationarity(t, v, logits=False), v, low, high)
-        return v, (high if self.charges.logits else v)
+        fewest = low if self.disjoint < math.inf and self.charges.pretraining else v
+        return fewest, (high if self.charges.logits else v)
 
     def student_tokens(self, log_N_T: Floats, log_D_T: Floats) -> Floats:
-        """What the budget leaves for the student (Eq 9 solved for D_S); negative where the teacher costs more."""
+        """What budget and data leave for the student (Eq 9 solved for D_S); negative where the teacher takes more."""
+        tokens = np.minimum(self._affordable(log_N_T, log_D_T), self.box_D[1])
+        if self.disjoint < math.inf and self.charges.pretraining:
+            tokens = np.minimum(tokens, self.disjoint - np.exp(log_D_T))
+        return tokens
+
+    def _affordable(self, log_N_T: Floats, log_D_T: Floats) -> Floats:
         F = self.convention.forward_of_cube(np.exp(log_N_T / 3))[0]
         left = self._left
         if self.charges.pretraining:
             left = left - self.charges.pretraining * FORWARDS_PER_TRAINING_STEP * F * np.exp(log_D_T)
-        tokens: Floats = np.minimum(left / (self._student_step + self.charges.logits * F), self.box_D[1])
+        tokens: Floats = left / (self._student_step + self.charges.logits * F)
         return tokens
 
     def tokens(self, t: Floats) -> Floats:
@@ -333,6 +378,16 @@ def _map(law: Coefficients, function: Any) -> Coefficients:
 
 def _column(value: Any) -> Any:
     return np.asarray(value, dtype=float)[:, None] if np.ndim(value) else value
+
+
+def _of_grid(box: Range, sizes: tuple[float, ...]) -> Range:
+    outside = [size for size in sizes if not box[0] <= size <= box[1]]
+    if outside:
+        raise InputError(
+            f"--teacher-grid: {', '.join(f'{size:g}' for size in outside)} lies outside of what the law is searched "
+            f"for, {box[0]:g} to {box[1]:g} parameters"
+        )
+    return sizes[0], sizes[-1]
 
 
 def _bounded(box: Range, limit: float | None, flag: str, what: str) -> Range:

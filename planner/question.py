@@ -19,7 +19,7 @@ from planner.terms import AUTO, Terms, tokens_served, whole
 
 _QUESTION = ("student", "budget", "gpu_hours", "gpu", "mfu", "target_loss")
 _BILL = ("count", "price")
-_TERMS = ("serve_tokens", "reuse")
+_TERMS = ("serve_tokens", "reuse", "max_tokens", "share_tokens", "teacher_grid", "round_shapes")
 _FAMILY = ("weights",)
 _TEACHERS = ("max_teacher", "max_teacher_tokens", "pay_logits")
 _LAW = ("law", "total", "interval")
@@ -103,7 +103,7 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
     law = faults.collect(load_law, given["law"])
     student = _student(faults, given, law)
     weights = _weights(faults, given, student)
-    terms = _terms(faults, given)
+    terms = _terms(faults, given, law)
     hardware = _hardware(faults, given)
     budgets, target, hours = _amount(faults, given, hardware, ranges=ranges)
     shares = [
@@ -208,18 +208,43 @@ def _number_of(faults: Faults, text: str) -> float:
         return 1.0
 
 
-def _terms(faults: Faults, given: dict[str, Any]) -> Terms:
+def _terms(faults: Faults, given: dict[str, Any], law: KnownLaw | None) -> Terms:
     """What is to be paid beside one training of the student."""
     if given.get("candidates") is not None:
         faults.extend(
             [
                 f"--{name.replace('_', '-')}: is for one plan; --candidates ranks several"
                 for name in _TERMS
-                if given.get(name) is not None
+                if given.get(name) not in (None, False)
             ]
         )
     served, reuse = given.get("serve_tokens"), given.get("reuse")
+    if given.get("round_shapes") and ("," in str(given["student"]) or given["student"] == AUTO):
+        faults.add("--round-shapes: is for one student of a size that is named")
+    most, grid = given.get("max_tokens"), given.get("teacher_grid")
+    sizes: list[float | None] = []
+    if grid is not None:
+        parts = [part.strip() for part in str(grid).split(",") if part.strip()]
+        if not parts:
+            faults.add("--teacher-grid: has no sizes; write them as 1B,3B,7B, or leave it out")
+        read = [
+            faults.collect(parse_size, part, "--teacher-grid", law, with_embeddings=given["total"]) for part in parts
+        ]
+        sizes = [size for size in read if size is not None]
+        faults.extend(
+            [
+                f"--teacher-grid: names the teachers that exist; {flag} contradicts it"
+                for flag, name in (("--teacher", "teacher"), ("--teacher-loss", "teacher_loss"),
+                                   ("--max-teacher", "max_teacher"))
+                if given.get(name) is not None
+            ]
+        )  # fmt: skip
+    if given.get("share_tokens") and most is None:
+        faults.add("--share-tokens: says who may see the tokens of --max-tokens, which is missing")
     return Terms(
+        max_tokens=None if most is None else faults.collect(units.parse, most, "--max-tokens"),
+        share_tokens=bool(given.get("share_tokens")) and most is not None,
+        teacher_grid=tuple(size for size in sizes if size is not None),
         serve_tokens=(None if served is None else faults.collect(tokens_served, served)) or 0.0,
         reuse=None if reuse is None else faults.collect(whole, reuse, "--reuse"),
     )

@@ -8,7 +8,7 @@ from fitting.flops import Convention
 from fitting.known import Range
 from fitting.units import count, flops
 from planner import bill_report
-from planner.plans import Plan
+from planner.plans import Plan, Shaped
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
 
 MET = 1e-6
@@ -47,7 +47,7 @@ def _print(result: Plan, out: Console) -> None:
         out.print()
     if result.terms.copies > 1:
         out.print(f"{result.terms.copies} students share the teacher and the budget; tokens are those of each.")
-    for sentence in (sharing_sentence(result), sureness(result), changes(result)):
+    for sentence in (shape_sentence(result), sharing_sentence(result), sureness(result), changes(result)):
         if sentence:
             out.print(sentence)
     out.print(
@@ -90,6 +90,21 @@ def size_sentence(result: Plan) -> str:
         low, high = (count(end) for end in result.near_optimal.N_S)
         words += f" ({low} to {high} cost at most {result.near_optimal.nats:g} nats)"
     return f"{words}; without a teacher {count(result.supervised.N)}."
+
+
+def shape_sentence(result: Plan) -> str:
+    """The shapes that were rounded to; nothing where that was not asked."""
+    if result.shapes is None:
+        return ""
+
+    def of(shape: Shaped) -> str:
+        return (
+            f"{count(shape.N)} with {shape.n_layers} layers, width {shape.d_model}, {shape.n_heads} heads and a "
+            f"feed-forward width of {shape.d_ffn}"
+        )
+
+    teacher = "" if result.shapes.teacher is None else f"; the teacher {of(result.shapes.teacher)}"
+    return f"Rounded to shapes: the student {of(result.shapes.student)}{teacher}."
 
 
 def sharing_sentence(result: Plan) -> str:

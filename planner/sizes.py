@@ -11,7 +11,7 @@ import numpy as np
 
 from fitting.known import Range
 from planner import planes
-from planner.allocation import optimum
+from planner.allocation import of_grid, optimum
 from planner.problems import Problems
 from planner.search import Floats, Index, minima, sublevel
 
@@ -27,11 +27,20 @@ _HALVINGS = 60
 def distilled(problems: Problems, box: Range, *, points: tuple[int, int] = POINTS) -> Floats:
     """N_S of the least cross-entropy beside the best teacher, shape (k,); the smallest where none is feasible."""
 
+    found = [_beside_best(asked, box, points) for asked in of_grid(problems) or [problems]]
+    best = np.argmin([loss for _, loss in found], axis=0)
+    log_N: Floats = np.stack([each for each, _ in found])[best, np.arange(len(problems))]
+    return np.exp(log_N)
+
+
+def _beside_best(problems: Problems, box: Range, points: tuple[int, int]) -> tuple[Floats, Floats]:
+    """log N_S beside the best teacher, and the loss."""
+
     def loss(log_N: Floats, t: Floats, index: Index) -> Floats:
         return problems.take(index).of_size(np.exp(log_N)).loss(t)
 
-    log_N, _, _ = planes.minima(loss, ends(problems, box), problems.t_range(), points=points)
-    return np.exp(log_N)
+    log_N, _, least = planes.minima(loss, ends(problems, box), problems.t_range(), points=points)
+    return log_N, least
 
 
 def beside(problems: Problems, box: Range, L_T: float, price: float) -> Floats:

@@ -68,7 +68,7 @@ def least_budget(
 
     The best loss never rises with the budget, so the budget is found by cutting a range of them.
     """
-    check_question(law, charges, student, teacher, limits)
+    check_question(law, charges, student, teacher, limits, terms)
     check_target(law, target)
     terms = terms or Terms()
     served, copies = terms.serve_tokens, terms.copies
@@ -94,7 +94,7 @@ def least_budget(
 
     floor = float(losses(np.array([most]))[0])
     if target < floor:
-        raise Unreachable(_too_low(law, target, charges, student, teacher, limits, floor), floor)
+        raise Unreachable(_too_low(law, target, charges, student, teacher, limits, floor, terms), floor)
     lowest = price(least) * law.box_D[0] + served * float(law.convention.forward(least))
     return _least(losses, target, copies * lowest, most)
 
@@ -119,6 +119,7 @@ def _too_low(
     teacher: Teacher | None,
     limits: Limits | None,
     floor: float,
+    terms: Terms,
 ) -> str:
     """Why no budget is enough, and what else would help."""
     who = "a student of any size" if student == AUTO else f"a {count(float(student))} student"
@@ -133,7 +134,7 @@ def _too_low(
         remedy = "raise --target-loss or choose a larger --student"
     return (
         f"no budget brings {who} to {target:g} nats/token {where}: its floor by law {law.id!r} is "
-        f"{floor:.4f}, with {count(law.box_D[1])} tokens; {remedy}"
+        f"{floor:.4f}, with {count(min(law.box_D[1], terms.most_tokens))} tokens; {remedy}"
     )
 
 
@@ -146,8 +147,8 @@ def supervised_budget(
     """
     if student == AUTO:
         return _supervised_of_any_size(law, target, terms)
-    N = float(student)
-    floor = float(law.supervised.loss(N, law.box_D[1]))
+    N, terms = float(student), terms or Terms()
+    floor = float(law.supervised.loss(N, min(law.box_D[1], terms.most_tokens)))
     if target < floor:
         return None, floor
     tokens = max(float(law.supervised.tokens(N, target)), law.box_D[0])
@@ -160,6 +161,7 @@ def _supervised_of_any_size(law: KnownLaw, target: float, terms: Terms | None) -
     terms = terms or Terms()
     served, copies = terms.serve_tokens, terms.copies
     (least, largest), (fewest, most) = law.box_N, law.box_D
+    most = min(most, terms.most_tokens)
     floor = float(law.supervised.loss(largest, most))
     if target < floor:
         return None, floor

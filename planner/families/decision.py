@@ -13,7 +13,7 @@ from fitting.known import KnownLaw
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
 from planner.decision import NEAR_OPTIMAL_NATS, check_question, level_of, parameters, price_of, relative_error
-from planner.doubts import FLAT_LOSS_NATS, on_edge, span
+from planner.doubts import FLAT_LOSS_NATS, data_bound, on_edge, span
 from planner.families.plans import FamilyPlan, Member
 from planner.families.search import COARSE, Family, Optimum
 from planner.plans import NearOptimal, PlannedTeacher, Sharing, Student, Supervised, verdict_of
@@ -47,7 +47,7 @@ def plan_family(
     """
     N, shares = members_of(students, weights)
     terms, level = terms or Terms(), level_of(law, interval)
-    check_question(law, budget.charges, float(N[0]), teacher, limits)
+    check_question(law, budget.charges, float(N[0]), teacher, limits, terms)
     family = Family.of(law, N, shares, budget.flops, budget.charges, limits, terms)
     best = family.optimum() if teacher is None else family.beside(teacher.loss, price_of(law, teacher))
     if not math.isfinite(best.loss):
@@ -217,12 +217,18 @@ def _doubts(
         doubts.append(Doubt("support", f"outside the runs that law {law.id!r} was fitted to: {listed}"))
     edges = {f"D_S of {count(each.student.N)}": (each.student.D, law.box_D) for each in found.members}
     if teacher is None and found.teacher.N is not None:
-        edges["N_T"] = found.teacher.N, family.shared.teacher_N
-        if found.teacher.D is not None:
+        if not found.terms.teacher_grid:
+            edges["N_T"] = found.teacher.N, family.shared.teacher_N
+        if found.teacher.D is not None and not on_edge(found.teacher.D, (found.terms.most_tokens,) * 2):
             edges["D_T"] = found.teacher.D, family.shared.teacher_D
     hit = [f"{name} {span(ends)}" for name, (value, ends) in edges.items() if on_edge(value, ends)]
     if hit:
         doubts.append(Doubt("bound-hit", f"on the edge of the search: {', '.join(hit)}; the best plan lies beyond it"))
+    doubts += data_bound(
+        found.terms,
+        max(each.student.D for each in found.members),
+        found.teacher.D if found.pay_pretraining else None,
+    )
     if found.unspent:
         doubts.append(
             Doubt("unspent", f"{found.unspent:.3g} FLOPs of the budget are left: no more tokens fit the search box")

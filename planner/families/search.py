@@ -5,6 +5,7 @@ place on the curve of L_T between the teacher that is the cheapest to train and 
 tokens are split by `planner.families.tokens`. Every basin of the grid is refined.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from fitting.flops import FORWARDS_PER_TRAINING_STEP
 from fitting.known import KnownLaw
 from planner import planes
+from planner.allocation import of_grid
 from planner.families.tokens import split
 from planner.problems import Problems
 from planner.scenarios import Charges, Limits
-from planner.search import Floats, sublevel
+from planner.search import Floats, Index, sublevel, zoom
 from planner.terms import Terms
 
 POINTS = (97, 33)
@@ -91,12 +93,27 @@ class Family:
 
     def optimum(self, *, points: tuple[int, int] = POINTS, rounds: int = planes.ROUNDS) -> Optimum:
         """The best teacher there is for them all."""
-        free = bool(self.shared.charges.logits and self.shared.charges.pretraining)
+        if self.shared.grid:
+            every = [replace(self, shared=each).optimum(points=points, rounds=rounds) for each in of_grid(self.shared)]
+            return min(every, key=lambda found: found.loss)
+        charges = self.shared.charges
+        free = bool(charges.pretraining and (charges.logits or self.shared.disjoint < math.inf))
         along = np.zeros(1), np.ones(1) if free else np.zeros(1)
         grid = (points[0], points[1] if free else 1)
         t, u, _ = planes.minima(
             lambda t, u, index: self.loss(t, u), self.shared.t_range(), along, points=grid, rounds=rounds
         )
+        if self.shared.disjoint < math.inf and rounds == planes.ROUNDS:
+            return self._polished(t, u)
+        return self.at(float(t[0]), float(u[0]))
+
+    def _polished(self, t: Floats, u: Floats) -> Optimum:
+        """The best near (t, u), one variable inside the other: there is a crease where data and budget bind at once."""
+        low, high = self.shared.t_range()
+        reach = (high - low) / POINTS[0]
+        beside = np.maximum(u - 2 / POINTS[1], 0.0), np.minimum(u + 2 / POINTS[1], 1.0)
+        t, _ = zoom(_Best(self, *beside), np.maximum(t - reach, low), np.minimum(t + reach, high))
+        u, _ = zoom(_Along(self, t), *beside)
         return self.at(float(t[0]), float(u[0]))
 
     def loss(self, t: Floats, u: Floats) -> Floats:
@@ -138,6 +155,10 @@ class Family:
             least: Floats = found.min(axis=1).reshape(t.shape)
             return least
 
+        if self.shared.grid:
+            return replace(self, shared=replace(self.shared, grid=(), teacher_N=(best.N_T,) * 2)).near_optimal_loss(
+                best, nats
+            )
         low, high = self.shared.t_range()
         ends = sublevel(loss, np.array([best.t]), np.array([best.loss + nats]), low, high, points=13, rounds=4)
         return float(self.shared.L_T(ends[0])[0]), float(self.shared.L_T(ends[1])[0])
@@ -180,14 +201,54 @@ class Family:
         F = self.shared.convention.forward_of_cube(np.exp(log_N / 3))[0]
         training = FORWARDS_PER_TRAINING_STEP * F * np.exp(log_D)
         left = self._left - self.shared.charges.pretraining * training
-        value, tokens = self._taught(self.shared.L_T(t), F, left)
+        cap = self.shared.disjoint - np.exp(log_D) if self.shared.charges.pretraining else None
+        value, tokens = self._taught(self.shared.L_T(t), F, left, cap)
         return value, tokens, log_N, log_D
 
-    def _taught(self, L_T: Floats, F_T: Floats, left: Floats) -> tuple[Floats, Floats]:
+    def _taught(self, L_T: Floats, F_T: Floats, left: Floats, cap: Floats | None = None) -> tuple[Floats, Floats]:
         price = self.step + self.shared.charges.logits * F_T[:, None]
 
         def loss(log_D: Floats, index: NDArray[np.intp]) -> Floats:
             return self._losses(log_D, L_T[index])
 
-        log_D, value = split(loss, self.weights, price, left, *self._box(len(L_T)))
+        low, high = self._box(len(L_T))
+        if cap is not None:
+            high = np.minimum(high, np.log(np.maximum(cap, 1.0)))
+        log_D, value = split(loss, self.weights, price, left, low, high)
         return value, log_D
+
+
+@dataclass(frozen=True)
+class _Along:
+    """The weighted loss against the place on the curve of each t."""
+
+    family: Family
+    t: Floats
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def take(self, index: Index) -> "_Along":
+        return _Along(self.family, self.t[index])
+
+    def loss(self, u: Floats) -> Floats:
+        return self.family.loss(self.t[:, None] + 0.0 * u, u)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The least weighted loss along a stretch of the curve, against t."""
+
+    family: Family
+    low: Floats
+    high: Floats
+
+    def __len__(self) -> int:
+        return 1
+
+    def take(self, index: Index) -> "_Best":
+        return self
+
+    def loss(self, t: Floats) -> Floats:
+        ends = (np.broadcast_to(end, t.size) for end in (self.low, self.high))
+        return zoom(_Along(self.family, t.ravel()), *ends)[1].reshape(t.shape)

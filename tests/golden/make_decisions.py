@@ -69,8 +69,10 @@ def tokens(decision, sizes, parts, N_T, D_T):
     if N_T is not None:
         teacher = 3 * decision.pay_pretraining * forward(N_T) * D_T
         asked = decision.pay_logits * decision.kd * forward(N_T)
-        if decision.pay_pretraining and not decision.share:
-            cap -= D_T
+        if decision.pay_pretraining:
+            if D_T > decision.unique:
+                return None
+            cap -= 0.0 if decision.share else D_T
     left -= teacher
     if left <= 0 or cap <= 0:
         return None
@@ -191,6 +193,12 @@ DECISIONS = {
     "family-pretraining-1e24": Decision(FIGURES, (1e9, 1e10), 1e24, *PRETRAINING, weights=(1.0, 3.0), serve=1e12),
     "family-free-1e22": Decision(FIGURES, (3e8, 1e9), 1e22, *FREE),
     "family-both-5e23-reuse4": Decision(FIGURES, (1e9, 3e9), 5e23, *BOTH, reuse=4, serve=2e11),
+    "tokens300B-both-1B-1e23": Decision(PRINTED, (1e9,), 1e23, *BOTH, unique=3e11),
+    "tokens1T-pretraining-3B-1e23": Decision(FIGURES, (3e9,), 1e23, *PRETRAINING, unique=1e12),
+    "shared300B-both-1B-1e23": Decision(PRINTED, (1e9,), 1e23, *BOTH, unique=3e11, share=True),
+    "grid-both-3B-1e23": Decision(PRINTED, (3e9,), 1e23, *BOTH, grid=(1e9, 3e9, 7e9, 7e10)),
+    "family-tokens1T-1e24": Decision(FIGURES, (1e9, 3e9), 1e24, *BOTH, unique=1e12),
+    "family-grid-inference": Decision(PRINTED, (5e8, 5e9), 1e22, *INFERENCE, grid=(1e9, 3e9, 1e10)),
     "auto-1e21-1T": Decision(FIGURES, (None,), 1e21, *PRETRAINING, serve=1e12),
 }
 
