@@ -3,16 +3,17 @@
 from dataclasses import replace
 
 from fitting.flops import Spend
+from planner.consulting import spent
 from planner.costs import Hardware
 from planner.plans import Bill, Part, Plan
 
 
 def billed(plan: Plan, hardware: Hardware) -> Plan:
     """The plan with its bill on `hardware`: every FLOP at the same MFU, the parts one after the other on all GPUs."""
-    return replace(plan, bill=bill(plan.flops, _directly(plan), hardware))
+    return replace(plan, bill=bill(spent(plan), _directly(plan), hardware))
 
 
-def bill(spent: Spend, directly: float | None, hardware: Hardware) -> Bill:
+def bill(cost: Spend, directly: float | None, hardware: Hardware) -> Bill:
     """What is spent, part by part, and the FLOPs of training directly instead, None where that does not do it."""
     return Bill(
         hardware.gpu,
@@ -21,11 +22,11 @@ def bill(spent: Spend, directly: float | None, hardware: Hardware) -> Bill:
         hardware.mfu,
         hardware.count,
         hardware.price,
-        student=part(hardware, spent.student_training),
-        teacher=part(hardware, spent.teacher_training),
-        forwards=part(hardware, spent.teacher_inference),
-        serving=part(hardware, spent.serving),
-        total=part(hardware, spent.total),
+        student=part(hardware, cost.student_training),
+        teacher=part(hardware, cost.teacher_training),
+        forwards=part(hardware, cost.teacher_inference),
+        serving=part(hardware, cost.serving),
+        total=part(hardware, cost.total),
         supervised=None if directly is None else part(hardware, directly),
     )
 

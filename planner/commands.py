@@ -35,6 +35,9 @@ def teacher_exists(
     share_tokens: options.ShareTokens = False,
     teacher_grid: options.TeacherGrid = None,
     round_shapes: options.RoundShapes = False,
+    kd_fraction: options.KdFraction = None,
+    kd_every: options.KdEvery = None,
+    logit_source: options.LogitSource = None,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -90,6 +93,9 @@ def train_teacher(
     share_tokens: options.ShareTokens = False,
     teacher_grid: options.TeacherGrid = None,
     round_shapes: options.RoundShapes = False,
+    kd_fraction: options.KdFraction = None,
+    kd_every: options.KdEvery = None,
+    logit_source: options.LogitSource = None,
     count: options.Count = None,
     price: options.Price = None,
     target_loss: options.TargetLoss = None,
@@ -112,6 +118,7 @@ def train_teacher(
       distillaw plan train-teacher --student 1B --budget 1e23 --pay-logits 0 --pay-pretraining .25
       distillaw plan train-teacher --student 1B --target-loss 2.2
       distillaw plan train-teacher --student 10B --budget 5e22 --reuse 5
+      distillaw plan train-teacher --student 1B --budget 1e23 --kd-fraction 0.3 --logit-source sampled-12
       distillaw plan train-teacher --student 1B --budget 1e23 --max-tokens 300B --teacher-grid 1B,3B,7B
       distillaw plan train-teacher --student 300M,1B,3B --weights 1,2,1 --budget 1e23
       distillaw plan train-teacher --student auto --serve-tokens 2T --budget 1e23
@@ -196,6 +203,10 @@ def _answer(given: dict[str, Any], other: str) -> None:
         _answer_family(asked, given, other)
         return
     result = _planned(asked, given)
+    if asked.consulting is not None:
+        from planner.consulting import consulted
+
+        result = consulted(result, asked.law, asked.consulting)
     if asked.hardware is not None:
         from planner.bills import billed
 
@@ -255,6 +266,7 @@ def _answer_family(asked: "Question", given: dict[str, Any], other: str) -> None
     from dataclasses import replace
 
     from planner.bills import bill
+    from planner.consulting import consulted_family, spent
     from planner.families.decision import plan_family
     from planner.families.report import show
     from planner.question import refuse
@@ -271,8 +283,10 @@ def _answer_family(asked: "Question", given: dict[str, Any], other: str) -> None
         interval=asked.interval,
         terms=asked.terms,
     )
+    if asked.consulting is not None:
+        result = consulted_family(result, asked.law, asked.consulting)
     if asked.hardware is not None:
-        result = replace(result, bill=bill(result.flops, result.supervised_flops, asked.hardware))
+        result = replace(result, bill=bill(spent(result), result.supervised_flops, asked.hardware))
     if given["strict"]:
         refuse(asked.law, result.outside)
     if given["as_json"]:

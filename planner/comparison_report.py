@@ -115,7 +115,7 @@ def _by_budget(found: Comparison) -> Table:
         line = [flops(C), "" if alone is None else f"{alone.student.loss:.3f}"]
         for name in names:
             row = cells.get((C, name))
-            sign = "" if row is None else {"distil": " *", "too-close": " ~", "supervise": "  "}[row.verdict]
+            sign = "" if row is None else {"distil": " *", "too-close": " ~"}.get(row.verdict or "", "  ")
             line.append("" if row is None else f"{row.student.loss:.3f} ({row.margin:+.3f}){sign}")
         grid.add_row(*line)
     grid.caption = "* distilling wins, ~ too close to call"
@@ -147,7 +147,7 @@ def _shares(row: Plan) -> list[str]:
 
 
 def _won(row: Plan) -> list[str]:
-    return ["", ""] if row.scenario == SUPERVISED else [f"{row.margin:+.3f}", row.verdict]
+    return ["", ""] if row.scenario == SUPERVISED else [f"{row.margin:+.3f}", row.verdict or ""]
 
 
 def _next(found: Comparison, asked: Question) -> str:

@@ -34,6 +34,13 @@ TeacherGrid = Annotated[
     str | None, typer.Option("--teacher-grid", help="The only sizes of teachers that there are: 1B,3B,7B.")
 ]
 RoundShapes = Annotated[bool, typer.Option("--round-shapes", help="Round the sizes to shapes that can be trained.")]
+KdFraction = Annotated[
+    str | None, typer.Option("--kd-fraction", help="Share of the tokens that the teacher is asked for: 0.3.")
+]
+KdEvery = Annotated[str | None, typer.Option("--kd-every", help="Or: it is asked at every so many-th step: 5.")]
+LogitSource = Annotated[
+    str | None, typer.Option("--logit-source", help="How it is asked: online, cached-top64 or sampled-12.")
+]
 FlopBudget = Annotated[str | None, typer.Option("--budget", help="Total FLOPs: 1e21.")]
 Budgets = Annotated[
     str | None,

@@ -185,6 +185,35 @@ class Shapes:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """Between which losses (nats/token) a student of N parameters on D tokens lies, asking its teacher otherwise."""
+
+    N: float
+    D: float
+    best: float
+    worst: float
+
+
+@dataclass(frozen=True)
+class Consulted:
+    """The plan's students on its tokens, asking their teacher for the share `share` of them, through `source`.
+
+    `flops` is what that takes in all, `saved` what it saves of the teacher's forward passes, `storage_bytes` what a
+    cache takes. `effect` on the loss is None: no fit keeps runs that would tell. `bounds`, by student, are held against
+    `supervised_loss`, what training directly reaches for as many FLOPs as `flops` (of a family the weighted mean).
+    """
+
+    share: float
+    source: str
+    flops: Spend
+    saved: float
+    storage_bytes: float
+    effect: float | None
+    bounds: tuple[Bound, ...]
+    supervised_loss: float
+
+
+@dataclass(frozen=True)
 class Part:
     """What one part of a plan takes: GPU-hours, days on all GPUs at once, money; None where a number is missing."""
 
@@ -221,7 +250,8 @@ class Bill:
 class Plan:
     """What to do with a budget in one scenario (schema distillaw/plan/1).
 
-    The scenario "supervised" has no teacher, no margin and nothing near-optimal.
+    The scenario "supervised" has no teacher, no margin and nothing near-optimal. With a `consultation` there is no
+    verdict: the loss is then that of students that ask for every token, which bounds theirs.
     """
 
     scenario: str
@@ -233,7 +263,7 @@ class Plan:
     teacher: PlannedTeacher
     flops: Spend
     supervised: Supervised
-    verdict: Verdict
+    verdict: Verdict | None
     margin: float
     margin_scale: float
     margin_basis: Literal["interval", "published-error"]
@@ -248,6 +278,7 @@ class Plan:
     terms: Terms = field(default_factory=Terms)
     sharing: Sharing | None = None
     shapes: Shapes | None = None
+    consultation: Consulted | None = None
 
     @property
     def unspent(self) -> float:
@@ -305,6 +336,7 @@ class Plan:
                     "bill",
                     "sharing",
                     "shapes",
+                    "consultation",
                 )
             },
             "support": dict(self.support),

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,15 +17,19 @@ from planner.decision import level_of
 from planner.scenarios import Charges, Limits, Teacher
 from planner.terms import AUTO, Terms, tokens_served, whole
 
+if TYPE_CHECKING:
+    from planner.consulting import Consulting
+
 _QUESTION = ("student", "budget", "gpu_hours", "gpu", "mfu", "target_loss")
 _BILL = ("count", "price")
 _TERMS = ("serve_tokens", "reuse", "max_tokens", "share_tokens", "teacher_grid", "round_shapes")
 _FAMILY = ("weights",)
+_CONSULTING = ("kd_fraction", "kd_every", "logit_source")
 _TEACHERS = ("max_teacher", "max_teacher_tokens", "pay_logits")
 _LAW = ("law", "total", "interval")
 _UNDERSTOOD = {
-    "plan teacher-exists": (*_QUESTION, *_FAMILY, *_TERMS, *_BILL, *_TEACHERS, *_LAW),
-    "plan train-teacher": (*_QUESTION, *_FAMILY, *_TERMS, *_BILL, *_TEACHERS, "pay_pretraining", *_LAW),
+    "plan teacher-exists": (*_QUESTION, *_FAMILY, *_TERMS, *_CONSULTING, *_BILL, *_TEACHERS, *_LAW),
+    "plan train-teacher": (*_QUESTION, *_FAMILY, *_TERMS, *_CONSULTING, *_BILL, *_TEACHERS, "pay_pretraining", *_LAW),
     "plan compare": (*_QUESTION, *_TEACHERS, "pay_pretraining", *_LAW),
     "crossover": ("student", "pay_logits", "pay_pretraining", "law", "total"),
 }
@@ -55,6 +59,7 @@ class Question:
     terms: Terms
     interval: float | None
     hardware: Hardware | None
+    consulting: "Consulting | None"
     hours: float | None
     given: Mapping[str, Any]
 
@@ -104,6 +109,7 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
     student = _student(faults, given, law)
     weights = _weights(faults, given, student)
     terms = _terms(faults, given, law)
+    consulting = _consulting(faults, given)
     hardware = _hardware(faults, given)
     budgets, target, hours = _amount(faults, given, hardware, ranges=ranges)
     shares = [
@@ -146,6 +152,7 @@ def read(given: dict[str, Any], *, ranges: bool = False) -> Question:
         terms,
         level,
         hardware,
+        consulting,
         hours,
         given,
     )
@@ -214,7 +221,7 @@ def _terms(faults: Faults, given: dict[str, Any], law: KnownLaw | None) -> Terms
         faults.extend(
             [
                 f"--{name.replace('_', '-')}: is for one plan; --candidates ranks several"
-                for name in _TERMS
+                for name in (*_TERMS, *_CONSULTING)
                 if given.get(name) not in (None, False)
             ]
         )
@@ -287,6 +294,24 @@ def refuse(law: KnownLaw, outside: Mapping[str, float]) -> None:
             f"--strict: the answer lies outside the runs that law {law.id!r} was fitted to: {listed}; plan closer to "
             "them, or leave out --strict to see it with its warnings"
         )
+
+
+def _consulting(faults: Faults, given: dict[str, Any]) -> "Consulting | None":
+    """How the teacher is asked, where that was said."""
+    fraction, every, source = (given.get(name) for name in _CONSULTING)
+    if fraction is None and every is None and source is None:
+        return None
+    from planner.consulting import ONLINE, Consulting
+
+    if given.get("plot") is not None:
+        faults.add("--plot: draws plans of students that ask at every token, online")
+    if fraction is not None and every is not None:
+        faults.add("--kd-fraction, --kd-every: say the same of a run in two ways; give one of them")
+    share = _positive(faults, fraction, "--kd-fraction")
+    steps = None if every is None else faults.collect(whole, every, "--kd-every")
+    return faults.collect(
+        Consulting, share if share is not None else 1 / (steps or 1), ONLINE if source is None else str(source).strip()
+    )
 
 
 def _hardware(faults: Faults, given: dict[str, Any]) -> Hardware | None:

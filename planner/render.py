@@ -8,7 +8,7 @@ from fitting.flops import Convention
 from fitting.known import Range
 from fitting.units import count, flops
 from planner import bill_report
-from planner.plans import Plan, Shaped
+from planner.plans import Consulted, Plan, Shaped
 from planner.scenarios import BEST_CASE, NAMED_TEACHER, TEACHER_INFERENCE
 
 MET = 1e-6
@@ -45,6 +45,8 @@ def _print(result: Plan, out: Console) -> None:
         terminal.show_table(out, bill_report.table(result.bill))
         out.print(bill_report.words(result.bill))
         out.print()
+    if result.consultation is not None:
+        out.print(consultation_sentences(result.consultation))
     if result.terms.copies > 1:
         out.print(f"{result.terms.copies} students share the teacher and the budget; tokens are those of each.")
     for sentence in (shape_sentence(result), sharing_sentence(result), sureness(result), changes(result)):
@@ -61,6 +63,8 @@ def answer(result: Plan) -> str:
     taught = loss(result.student.loss, result.student.interval)
     cost, N = flops(result.budget), count(result.student.N)
     direct = count(result.supervised.N)
+    if result.verdict is None:
+        return _bounded(result)
     if result.target is not None:
         return _cheapest(result)
     if result.verdict == "distil":
@@ -78,6 +82,39 @@ def answer(result: Plan) -> str:
         f"Too close to call: with {cost} FLOPs the {N} student reaches {taught} nats/token "
         f"distilled and {alone} trained directly; the law cannot tell {abs(result.margin):.3f} nats from nothing "
         f"(its error here is about {result.margin_scale:.3f})."
+    )
+
+
+def _bounded(result: Plan) -> str:
+    """What is known where the teacher is asked otherwise than the law's students did: two ends, no verdict."""
+    found = result.consultation
+    assert found is not None
+    (bound,) = found.bounds
+    return (
+        f"No verdict: asking {how(found)}, the {count(bound.N)} student ends between {bound.best:.3f} and "
+        f"{bound.worst:.3f} nats/token on {count(bound.D)} tokens for {flops(found.flops.total)} FLOPs; trained "
+        f"directly with as many it reaches {found.supervised_loss:.3f}."
+    )
+
+
+def how(found: Consulted) -> str:
+    """ "for 30% of the tokens, from a cache (sampled-12)"."""
+    share = "at every token" if found.share == 1 else f"for {found.share:.3g} of the tokens"
+    return share if found.source == "online" else f"{share}, from a cache ({found.source})"
+
+
+def consultation_sentences(found: Consulted) -> str:
+    """What asking otherwise costs, and what is not known of it."""
+    words = (
+        f"The plan is that of students who ask at every token, online. Asking {how(found)} takes "
+        f"{flops(found.flops.teacher_inference)} FLOPs of forward passes, {flops(found.saved)} less, and "
+        f"{flops(found.flops.total)} in all"
+    )
+    if found.storage_bytes:
+        words += f"; the cache takes about {found.storage_bytes / 1e12:.3g} TB"
+    return (
+        f"{words}. Its effect on the loss is not known: no run of the law's was made so. At best there is none, at "
+        "worst the other tokens teach nothing, and a cache no more than the text."
     )
 
 

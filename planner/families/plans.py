@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fitting.fit import Doubt
 from fitting.flops import Convention, Spend
 from fitting.known import ON_THE_EDGE, Range
-from planner.plans import Bill, NearOptimal, PlannedTeacher, Sharing, Student, Supervised, Verdict
+from planner.plans import Bill, Consulted, NearOptimal, PlannedTeacher, Sharing, Student, Supervised, Verdict
 from planner.terms import Terms
 
 SCHEMA = "distillaw/family/1"
@@ -57,7 +57,7 @@ class FamilyPlan:
     supervised_flops: float
     loss: float
     supervised_loss: float
-    verdict: Verdict
+    verdict: Verdict | None
     margin: float
     margin_scale: float
     margin_basis: Literal["interval", "published-error"]
@@ -67,6 +67,7 @@ class FamilyPlan:
     certainty: FamilyCertainty | None = None
     sharing: Sharing | None = None
     bill: Bill | None = None
+    consultation: Consulted | None = None
 
     @property
     def unspent(self) -> float:
@@ -100,7 +101,7 @@ class FamilyPlan:
             "flops": {**data["flops"], "total": self.flops.total},
             **{key: data[key] for key in ("supervised_flops", "loss", "supervised_loss", "verdict", "margin")},
             **{key: data[key] for key in ("margin_scale", "margin_basis", "near_optimal", "certainty", "sharing")},
-            "bill": data["bill"],
+            **{key: data[key] for key in ("bill", "consultation")},
             "support": dict(self.support),
             "warnings": data["warnings"],
         }

@@ -7,7 +7,7 @@ from fitting import terminal
 from fitting.units import count, flops
 from planner import bill_report
 from planner.families.plans import FamilyPlan
-from planner.render import loss
+from planner.render import consultation_sentences, how, loss
 from planner.scenarios import NAMED_TEACHER
 
 
@@ -38,6 +38,8 @@ def _print(found: FamilyPlan, out: Console) -> None:
         terminal.show_table(out, bill_report.table(found.bill))
         out.print(bill_report.words(found.bill))
         out.print()
+    if found.consultation is not None:
+        out.print(consultation_sentences(found.consultation))
     if found.terms.copies > 1:
         out.print(f"Each student is trained {found.terms.copies} times out of the budget; tokens are those of one.")
     if found.sharing is not None:
@@ -55,6 +57,13 @@ def answer(found: FamilyPlan) -> str:
     """The verdict in one sentence."""
     who, cost = f"{len(found.members)} students", flops(found.budget)
     taught, alone = f"{found.loss:.3f}", f"{found.supervised_loss:.3f}"
+    if found.consultation is not None:
+        ends = ", ".join(f"{count(b.N)} {b.best:.3f} to {b.worst:.3f}" for b in found.consultation.bounds)
+        return (
+            f"No verdict: asking {how(found.consultation)}, the students end between (nats/token) {ends}, for "
+            f"{flops(found.consultation.flops.total)} FLOPs; trained directly with as many they reach "
+            f"{found.consultation.supervised_loss:.3f} in the mean."
+        )
     if found.verdict == "distil":
         return f"Distil: with {cost} FLOPs the {who} reach {taught} nats/token in the mean; trained directly {alone}."
     if found.verdict == "supervise":

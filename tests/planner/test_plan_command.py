@@ -11,7 +11,7 @@ from planner.scenarios import Budget
 FIELDS = {
     "schema", "scenario", "law", "deltas", "budget", "unspent", "student", "teacher", "flops", "supervised",
     "verdict", "margin", "margin_scale", "margin_basis", "near_optimal", "runner_up", "certainty", "sensitivity",
-    "target", "bill", "sharing", "shapes", "terms", "support", "warnings",
+    "target", "bill", "sharing", "shapes", "consultation", "terms", "support", "warnings",
 }  # fmt: skip
 
 
