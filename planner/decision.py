@@ -1,7 +1,7 @@
 """From a budget to a plan: the optimum, supervised training beside it, the verdict and every doubt about it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,19 +9,17 @@ import numpy as np
 
 from fitting.errors import Faults, Infeasible, InputError
 from fitting.flops import Spend, spend
-from fitting.known import KnownLaw, Range
+from fitting.known import KnownLaw
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
 from planner import sizes
-from planner.allocation import Allocations, given, ideal_loss, near_optimal_loss, near_optimal_size, of_grid, optimum
+from planner.allocation import Allocations, given, optimum
 from planner.doubts import doubts
-from planner.plans import NearOptimal, Plan, PlannedTeacher, RunnerUp, Student, Supervised, verdict_of
+from planner.near import near_optimal
+from planner.plans import Plan, PlannedTeacher, RunnerUp, Student, Supervised, verdict_of
 from planner.problems import ROUNDING, Problems
 from planner.scenarios import NAMED_TEACHER, SUPERVISED, TEACHER_INFERENCE, Budget, Charges, Limits, Teacher
 from planner.terms import AUTO, Terms
-
-NEAR_OPTIMAL_NATS = 0.001
-"""A teacher is near-optimal when the student loses no more than this to the best one, in nats per token."""
 
 RUNNER_UP_NATS = 0.005
 """Another local optimum is worth showing when it is no worse than this."""
@@ -101,7 +99,7 @@ def plans(
     )
     feasible = np.array([i for i, draft in enumerate(found) if isinstance(draft, Plan)], dtype=np.intp)
     problems, best = problems.take(feasible), best.take(feasible)
-    near = _near_optimal(problems, best, teacher, law.box_N if student == AUTO else None)
+    near = near_optimal(problems, best, teacher, law.box_N if student == AUTO else None)
     terms = terms or Terms()
     bounds = {"N_S": law.box_N, "D_S": law.box_D, "N_T": problems.teacher_N, "D_T": problems.teacher_D}
     if terms.teacher_grid:
@@ -280,46 +278,6 @@ def outline(
         warnings=(),
         terms=terms,
     )
-
-
-def _near_optimal(
-    problems: Problems, best: Allocations, teacher: Teacher | None, students: Range | None
-) -> Iterator[NearOptimal]:
-    """What is as good to `NEAR_OPTIMAL_NATS`; of a teacher that was named, the losses that would have been best.
-
-    `students` is the box of the student's size where that was chosen, None where it was given.
-    """
-    teachers = learners = None
-    if problems.grid and teacher is None:
-        yield from _near_of_grid(problems, best, students)
-        return
-    if teacher is not None:
-        _, low, high = ideal_loss(problems, best.D_S, NEAR_OPTIMAL_NATS)
-    else:
-        low, high = near_optimal_loss(problems, best, NEAR_OPTIMAL_NATS)
-        if problems.paid:
-            teachers = near_optimal_size(problems, best, NEAR_OPTIMAL_NATS)
-    if students is not None:
-        N_S = problems.N_S[:, 0]
-        if teacher is None:
-            learners = sizes.around(problems, students, N_S, NEAR_OPTIMAL_NATS)
-        else:
-            price = 0.0 if teacher.N is None else float(problems.convention.forward(teacher.N))
-            learners = sizes.around_given(problems, students, N_S, NEAR_OPTIMAL_NATS, teacher.loss, price)
-    for i in range(len(problems)):
-        N_T, N_S_ = (None if each is None else (float(each[0][i]), float(each[1][i])) for each in (teachers, learners))
-        yield NearOptimal(NEAR_OPTIMAL_NATS, (float(low[i]), float(high[i])), N_T, N_S_)
-
-
-def _near_of_grid(problems: Problems, best: Allocations, students: Range | None) -> Iterator[NearOptimal]:
-    """As `_near_optimal`, for teachers of certain sizes: L_T of the chosen size, and the sizes that are as good."""
-    losses = np.stack([optimum(asked)[0].loss for asked in of_grid(problems)])
-    for i in range(len(problems)):
-        at = np.array([i])
-        one = replace(problems.take(at), grid=(), teacher_N=(float(best.N_T[i]),) * 2)
-        (near,) = _near_optimal(one, best.take(at), None, students)
-        as_good = [N for N, loss in zip(problems.grid, losses[:, i], strict=True) if loss <= best.loss[i] + near.nats]
-        yield replace(near, N_T=(min(as_good), max(as_good)))
 
 
 def _chosen(charges: Charges, limits: Limits | None, best: Allocations, i: int) -> PlannedTeacher:

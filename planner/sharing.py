@@ -41,7 +41,7 @@ def sharing(law: KnownLaw, plan: Plan, limits: Limits | None) -> Sharing:
 
     def clear(students: int) -> bool:
         found = made(students)
-        return found is not None and found.verdict == "distil" and found.student.loss < plan.supervised.loss
+        return found is not None and plan.supervised.loss - found.student.loss > found.margin_scale
 
     return Sharing(per_student, first(pays), first(clear), MOST)
 

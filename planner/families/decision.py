@@ -12,10 +12,11 @@ from fitting.flops import Spend, spend
 from fitting.known import KnownLaw
 from fitting.published import PUBLISHED
 from fitting.units import count, flops
-from planner.decision import NEAR_OPTIMAL_NATS, check_question, level_of, parameters, price_of, relative_error
+from planner.decision import check_question, level_of, parameters, price_of, relative_error
 from planner.doubts import FLAT_LOSS_NATS, data_bound, on_edge, span
 from planner.families.plans import FamilyPlan, Member
 from planner.families.search import COARSE, Family, Optimum
+from planner.near import NEAR_OPTIMAL_NATS
 from planner.plans import NearOptimal, PlannedTeacher, Sharing, Student, Supervised, verdict_of
 from planner.scenarios import NAMED_TEACHER, TEACHER_INFERENCE, Budget, Charges, Limits, Teacher
 from planner.search import Floats

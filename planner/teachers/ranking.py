@@ -11,7 +11,8 @@ from fitting.errors import InputError
 from fitting.known import KnownLaw
 from fitting.published import PUBLISHED
 from planner.allocation import ideal_loss, near_optimal_loss, optimum
-from planner.decision import NEAR_OPTIMAL_NATS, level_of, relative_error, supervised_plan
+from planner.decision import level_of, relative_error, supervised_plan
+from planner.near import NEAR_OPTIMAL_NATS
 from planner.plans import Plan, verdict_of
 from planner.problems import Problems
 from planner.scenarios import Budget, Charges

@@ -1,6 +1,8 @@
 """Golden plans of what decisions cost, made by a search that shares no code (`tests/golden/make_decisions.py`)."""
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,17 @@ def test_the_planner_finds_the_golden_decision(known):
     assert found.teacher.N == pytest.approx(taught["N_T"], rel=OTHERS)
     if taught["D_T"] is not None:
         assert found.teacher.D == pytest.approx(taught["D_T"], rel=OTHERS)
+
+
+def test_the_golden_decisions_are_those_their_maker_makes():
+    path = Path(__file__).resolve().parents[1] / "golden" / "make_decisions.py"
+    spec = importlib.util.spec_from_file_location("make_decisions", path)
+    made = importlib.util.module_from_spec(spec)
+    sys.modules["make_decisions"] = made  # where its dataclasses look for themselves
+    spec.loader.exec_module(made)
+    assert [known["id"] for known in FILE["decisions"]] == list(made.DECISIONS)
+    assert made.document(FILE["decisions"]) == FILE
+    (known,) = [known for known in FILE["decisions"] if known["id"] == "family-inference-1e22"]
+    again = made.entry("family-inference-1e22")
+    assert again["inputs"] == known["inputs"]
+    assert again["taught"]["loss"] == pytest.approx(known["taught"]["loss"], rel=1e-9)
