@@ -7,18 +7,16 @@ is gone. They end with their parent, even one that was killed. What they do is n
 import contextlib
 import os
 import pickle
-import signal
 import socket
-import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from fitting.errors import DistillawError
+from sweeps import forking
 from sweeps.parent import end_with_parent
 
 _POLL_SECONDS = 0.1
@@ -58,7 +56,7 @@ def launch(
     import torch
     from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public, and not in __all__
 
-    context = _context(target.__module__)
+    context = forking.context(target.__module__)
     # held here, at a port that is free for certain: a process that looks for one first may lose it to another
     store = TCPStore(_HOST, 0, is_master=True, wait_for_workers=False)
     threads = max(1, torch.get_num_threads() // world)
@@ -72,7 +70,7 @@ def launch(
             pipes.append(ours)
             setting = _environment(place, world, store.port, threads)
             process = context.Process(target=_begin, args=(place, world, setting, threads, theirs, work), daemon=True)
-            with _signals_held():  # of the server too, where it is this that starts it
+            with forking.signals_held():  # the parent answers: it says `stop`, or kills
                 process.start()
             processes.append(process)
             theirs.close()  # so that the end of the process is the end of the pipe
@@ -87,38 +85,6 @@ def launch(
         for pipe in pipes:
             pipe.close()
         del store  # and its port; an error on its way up would hold it
-
-
-def _context(module: str) -> Any:
-    """How processes start: none is a fork of this one, whose threads would be missing in it.
-
-    On Linux they are forks of a server that has imported `module` and done nothing else, no CUDA either: importing the
-    training stack takes seconds, and a server keeps it for all later cells.
-    """
-    if sys.platform != "linux":
-        return get_context("spawn")  # elsewhere system libraries do not survive any fork
-    context = get_context("forkserver")
-    context.set_forkserver_preload([module])
-    return context
-
-
-@contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Block what is sent to a whole group of processes; who is started meanwhile starts so.
-
-    The parent answers for all: it says `stop`, or kills. Blocked and not ignored, because Lightning sets a handler.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # which would let them through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _watch(

@@ -1,7 +1,7 @@
 """Cells on the processes of this machine, one thread each; its GPUs are shared out among them.
 
-The pool is the standard library's. A worker lives through many cells, because importing the training stack costs more
-than a small cell does.
+The pool is the standard library's. Importing the training stack costs more than a small cell does: workers are forks of
+a process that has done so, and live through many cells.
 """
 
 import os
@@ -10,11 +10,10 @@ from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import Any, Self
 
-from sweeps import working
+from sweeps import forking, working
 from sweeps.grid import Grid, State, open_grid
 from sweeps.parent import end_with_parent
 from sweeps.queueing import EngineError
@@ -29,8 +28,7 @@ class Local:
 
     def __init__(self, grid: Grid, slots: int, checkpoint_seconds: float, logs: tuple[str, ...] = ()) -> None:
         self.slots, self._checkpoint_seconds, self._logs = slots, checkpoint_seconds, logs
-        _start_tracker()
-        self._context = get_context("spawn")  # a fork after torch has started its threads may hang
+        self._context = forking.context("sweeps.training")
         # no Event: that has a lock, and a worker killed while it asked would leave everybody waiting for it
         self._stop = self._context.RawValue("b", 0)
         self._folder = str(grid.folder)
@@ -41,11 +39,12 @@ class Local:
     def submit(self, names: list[str]) -> Group:
         busy = self._at.values()
         pool = next((pool for pool in self._pools if pool not in busy), None) or self._more()
-        try:
-            group = pool.submit(_work, names, self._checkpoint_seconds, self._logs)
-        except BrokenProcessPool:  # its process died while it had nothing to do
-            pool = self._replaced(pool)
-            group = pool.submit(_work, names, self._checkpoint_seconds, self._logs)
+        with forking.signals_held():  # of the process that a pool starts
+            try:
+                group = pool.submit(_work, names, self._checkpoint_seconds, self._logs)
+            except BrokenProcessPool:  # its process died while it had nothing to do
+                pool = self._replaced(pool)
+                group = pool.submit(_work, names, self._checkpoint_seconds, self._logs)
         self._at[group] = pool
         return group
 
@@ -82,17 +81,6 @@ class Local:
         """A pool of one process: a death in a larger one would end all of it, and not say whose cells were lost."""
         begin = (self._stop, self._folder, place if self._one_gpu else None)
         return ProcessPoolExecutor(1, self._context, _start_worker, begin)
-
-
-def _start_tracker() -> None:
-    """Start the standard library's bookkeeper of semaphores, which heeds SIGUSR2 unless it starts with that blocked.
-
-    One sent to the whole process group would end it before us, and its successor would complain.
-    """
-    if hasattr(signal, "SIGUSR2"):
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # What follows runs in the workers.
@@ -132,6 +120,7 @@ def _start_worker(stop: Any, folder: str, place: int | None) -> None:
     signal.signal(signal.SIGTERM, _worker.on_signal)
     if hasattr(signal, "SIGUSR2"):
         signal.signal(signal.SIGUSR2, _worker.on_signal)
+    forking.hear_signals()
     end_with_parent()
 
 

@@ -51,16 +51,16 @@ class Processes:
         return out, err
 
     def workers(self, process: "subprocess.Popen[str]") -> list[int]:
-        """The processes that train, or are about to."""
+        """The processes that train, or are about to: the forks of the server."""
+        return [pid for server in self._children(process.pid, b"forkserver") for pid in self._children(server, b"")]
+
+    def _children(self, parent: int, word: bytes) -> list[int]:
         found = []
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and _fields(int(entry.name))[1:2] == [str(process.pid)]:
-                try:
-                    command = (entry / "cmdline").read_bytes()
-                except OSError:
-                    continue
-                if b"spawn_main" in command:
-                    found.append(int(entry.name))
+            if entry.name.isdigit() and _fields(int(entry.name))[1:2] == [str(parent)]:
+                with contextlib.suppress(OSError):
+                    if word in (entry / "cmdline").read_bytes():
+                        found.append(int(entry.name))
         return found
 
     def alive(self, pid: int) -> bool:
