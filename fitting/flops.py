@@ -317,7 +317,8 @@ def spend(
 ) -> Spend:
     """What Eq 9 (arXiv 2502.08606) charges: 3F(N_S)D_S + F(N_T)(δ_Lgt D_S + 3 δ_Pre D_T); and F(N_S) a token served.
 
-    `copies` students share the teacher's training alone. A teacher size or token count that is not known (None) may only appear where its share is not paid.
+    `copies` students share the teacher's training alone. A teacher size or token count that is not known (None) may
+    only appear where its share is not paid.
     """
     logits = teacher = 0.0
     if pay_logits:
