@@ -34,7 +34,7 @@ demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it
 	@echo "so a margin of that size between distilling and training directly means nothing. See README.md, 'Honest limits'."
 
 test: $(STAMP)  ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## Check style and architecture
 	@$(BIN)/ruff check .

@@ -280,7 +280,7 @@ class TestTwoRuns:
     def test_at_once(self, grid: Path, whole: Path, tmp_path: Path, processes: Any, assert_the_same: Same) -> None:
         """One is refused, the other works; killed, it leaves orphans that are still ending when the next two start."""
         out = tmp_path / "out"
-        for _ in range(5):
+        for _ in range(3):
             two = [processes.start("run", grid, "--out", out, "--checkpoint-every", 0.05) for _ in range(2)]
             processes.wait_until(lambda two=two: any(one.poll() is not None for one in two), "one to be refused")
             refused, other = two if two[0].poll() is not None else two[::-1]

@@ -85,7 +85,7 @@ def test_workers_that_are_killed_at_any_moment(
 ) -> None:
     """Others take their place. A cell that is killed three times before it got anywhere runs when asked again."""
     _, first, _ = whole
-    draw, waits = random.Random(1), moments(1, 0.7 * first)
+    draw, waits = random.Random(1), moments(1, 0.4 * first)
     out, kills, folders = tmp_path / "out-0", 0, 1
     while kills < KILLS:
         process = processes.start("run", grid, "--out", out, "--checkpoint-every", 0.1)

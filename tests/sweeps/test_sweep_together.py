@@ -141,7 +141,7 @@ def test_students_stopped_together_go_on_to_the_same_bits(room: Path, tmp_path: 
 
 def test_one_that_diverges_leaves_the_others_alone(room: Path) -> None:
     wild = replace(STUDENT, id="wild", recipe=replace(RECIPE, learning_rate=1e30, clip=1e30))
-    assert pack(STUDENT, [STUDENT, wild], 4) == [STUDENT, wild]
+    assert pack([STUDENT, wild], [], 1, 4) == [STUDENT, wild]
     results = run(room, [wild, STUDENT])
     assert results["wild"].status == "diverged"
     assert results["d"].status == "finished"

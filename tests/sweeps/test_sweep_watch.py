@@ -307,16 +307,14 @@ def on_a_terminal(
     arguments: list[str], columns: int, see: Callable[[str], object] = lambda written: None
 ) -> tuple[int, str]:
     """The exit code of a command, and all that it writes to a terminal; `see` is told what there is so far."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.pop("COLUMNS", None)
-        os.environ |= {"TERM": "xterm-256color"}
-        time.sleep(0.3)  # until the terminal has its size
-        os.execv(arguments[0], arguments)
     import fcntl
     import termios
 
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    terminal, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    settings = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "xterm-256color"}
+    process = subprocess.Popen(arguments, stdin=other, stdout=other, stderr=other, env=settings, start_new_session=True)
+    os.close(other)
     written = b""
     while True:
         try:
@@ -328,7 +326,7 @@ def on_a_terminal(
         written += part
         see(written.decode(errors="replace"))
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), written.decode()
+    return process.wait(), written.decode()
 
 
 def frames(written: str) -> list[list[str]]:
