@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench rivals clean
+.PHONY: help setup demo test long lint types bench rivals clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -33,8 +33,11 @@ demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it
 	@echo "Runs, law and figures are in $(DEMO)/. At this scale laws err by 1 to 2 %, and runs of a few hundred steps by more,"
 	@echo "so a margin of that size between distilling and training directly means nothing. See README.md, 'Honest limits'."
 
-test: $(STAMP)  ## Run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## Run the tests, but for those of `make long`
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
+
+long: $(STAMP)  ## Run the tests that take long: kills at random moments, a real Slurm, a real Ray
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m long
 
 lint: $(STAMP)  ## Check style and architecture
 	@$(BIN)/ruff check .

@@ -20,6 +20,8 @@ from sweeps.executors import slurm as executor
 from sweeps.executors import slurm_options
 from sweeps.running import How
 
+pytestmark = pytest.mark.long
+
 GRID = """
 name = "tiny"
 [corpus]

@@ -21,6 +21,7 @@ from sweeps import grid as grids
 from sweeps.executors.ray import OnRay
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads from /proc who is at work on a cell"),
 ]
 

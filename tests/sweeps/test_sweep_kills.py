@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 # some seconds of training: without a teacher, from one, and from what is cached of one
 GRID = """
 name = "killed"
