@@ -54,6 +54,7 @@ bench: $(STAMP)  ## Run the benchmarks; rivals that are not installed are named 
 	@$(BIN)/python benchmarks/training_step.py
 	@$(BIN)/python benchmarks/loss_head.py
 	@$(BIN)/python benchmarks/logit_cache.py
+	@$(BIN)/python benchmarks/grid_throughput.py
 
 rivals: $(STAMP)  ## Install what the benchmarks compare with
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[bench]'

@@ -23,7 +23,7 @@ from sweeps.running import How, run
 from sweeps.spec import GridSpec, Recipe, RunSpec
 from sweeps.student import Paths
 
-CELLS, STEPS, BATCH, N_CTX = 6, 340, 1024, 128
+CELLS, STEPS, BATCH, N_CTX = 4, 340, 1024, 128
 RECIPE = Recipe("stdlib", BATCH, 0.01, None, 20, 1e-4, 1.0, 1e-4, 64 * N_CTX, 2)
 SHAPE = Shape.of_depth(4, aspect=32, n_heads=4, n_vocab=256, n_ctx=N_CTX)
 
