@@ -7,8 +7,8 @@ on one thread each, and prints
   cells take alone in this process, which has paid for its imports;
 - cells per hour with two workers over those with one.
 
-Cells alone are timed before, between and after the grids, and their median counts, because machines drift. Takes about
-ten minutes; nothing else should run.
+Cells alone are timed before, between and after the grids, and their median counts, because machines drift. Takes some
+six minutes; nothing else should run.
 """
 
 import tempfile
