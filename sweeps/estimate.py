@@ -13,7 +13,7 @@ from sweeps.sharing import shared, trunks
 from sweeps.spec import GridSpec, RunSpec
 
 START_SECONDS = 8.0
-"""A worker's imports, measured at 4-6 s with one starting beside it; cells run after that."""
+"""The imports that workers are forks of, and the command's own: the first take 4 s, or 6 beside other work."""
 
 OVERHEAD = 1.15
 """A run against its bare steps: 1.02 (width 72) to 1.25 (width 24) measured, for the Trainer and the journal."""

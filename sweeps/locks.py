@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
 """Who asks `held` has the lock for a moment, which is no reason to give up."""
 
 
@@ -17,14 +17,14 @@ class Taken(Exception):
 
 
 @contextmanager
-def hold(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+def hold(path: Path) -> Iterator[None]:
     """Hold the lock at `path`. Raises `Taken` where another process keeps it, `OSError` where it cannot be written."""
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=patience)
+        lock.acquire(timeout=_PATIENCE_SECONDS)
     except Timeout:
         raise Taken(str(path)) from None
     try:

@@ -26,9 +26,9 @@ AGAIN = "run the same command again to go on"
 
 
 def prepare() -> None:
-    """Set up this process for cells; before anything imports torch, which reads it then.
+    """Set up this process for cells: one thread, for torch where it is not imported yet, and for what it starts.
 
-    One thread: cells in parallel beat threads within a cell at the sizes that are trained on CPUs.
+    Cells in parallel beat threads within a cell at the sizes that are trained on CPUs.
     """
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
