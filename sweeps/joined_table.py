@@ -23,10 +23,13 @@ def joined(grids: Sequence[Grid], tables: Sequence[RunTable]) -> RunTable:
     for _, run in runs:
         meanings.setdefault(run.run_id, set()).add(_identity(run))
     ambiguous = {name for name, found in meanings.items() if len(found) > 1}
+    # a given teacher of an ambiguous name is none of this grid's cells, and keeps it
+    own = {grid.folder: {cell.id for cell in grid.spec.cells} for grid in grids}
     kept: dict[str, RunRecord] = {}
     faults = Faults()
     for grid, run in runs:
-        renamed = _renamed(run, {name: f"{grid.spec.name}/{name}" for name in ambiguous})
+        here = ambiguous & own[grid.folder]
+        renamed = _renamed(run, {name: f"{grid.spec.name}/{name}" for name in here})
         before = kept.setdefault(renamed.run_id, renamed)
         if _identity(before) != _identity(run):
             faults.add(

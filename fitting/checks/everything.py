@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fitting import asking
 from fitting.checks import compute as check_compute
 from fitting.checks import design as check_design
 from fitting.checks import law as check_law
@@ -25,11 +26,12 @@ _COLUMNS = ("N", "D", "C", "loss", "teacher_loss")
 def findings(table: RunTable) -> tuple[Finding, ...]:
     """All findings, faults first.
 
-    Laws are fitted to the runs that look sound: diverged ones are named and left out, and where a setting was run
-    at several learning rates its best counts.
+    Laws are fitted to the runs that look sound and are of a law (`fitting.asking`): diverged ones are named and left
+    out, and where a setting was run at several learning rates its best counts.
     """
     diverged = check_runs.diverged(table)
-    sound = without(check_rates.best_rates(table), [name for finding in diverged for name in finding.run_ids])
+    of_law = check_rates.best_rates(asking.of_law(table))
+    sound = without(of_law, [name for finding in diverged for name in finding.run_ids])
     laws = check_law.fitted(sound)
     far = check_law.outliers(sound, laws)
     smooth = without(sound, [name for finding in far for name in finding.run_ids])
@@ -43,6 +45,7 @@ def findings(table: RunTable) -> tuple[Finding, ...]:
         *check_runs.implausible(table),
         *check_runs.mixed_data(table),
         *check_runs.mixed_recipes(table),
+        *check_runs.asked_otherwise(table),
         *check_runs.repeated_text(table),
         *check_runs.copies(table),
         *check_compute.compute(table),

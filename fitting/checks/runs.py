@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from fitting import recipes
+from fitting import asking, recipes
 from fitting.checks.finding import WORD, Finding, Mask, finished, listed, number_of, runs_named, teacher_of
 from fitting.checks.rates import rate
 from fitting.records import RunRecord, RunTable
@@ -174,11 +174,24 @@ def mixed_data(table: RunTable) -> list[Finding]:
 
 
 def mixed_recipes(table: RunTable) -> list[Finding]:
-    """Runs that were not trained alike, by the columns that `sweep collect` writes."""
+    """Runs of a law that were not trained alike, by the columns that `sweep collect` writes."""
     return [
         Finding("mixed-recipes", "odd", f"column {line}; fit one kind at a time, or know that the law mixes them")
-        for line in recipes.mixed(table)
+        for line in recipes.mixed(asking.of_law(table))
     ]
+
+
+def asked_otherwise(table: RunTable) -> list[Finding]:
+    """Students that no law is fitted to, because they did not ask their teacher always as the others did."""
+    kept = {record.run_id for record in asking.of_law(table).records}
+    ids = tuple(record.run_id for record in table.records if record.run_id not in kept)
+    if not ids:
+        return []
+    message = (
+        f"{runs_named(ids)} did not ask their teacher always (window, every, fraction, signal): laws are fitted "
+        "without such runs, which say instead what asking less does to the loss; see docs/faq.md#asked-otherwise"
+    )
+    return [Finding("asked-otherwise", "odd", message, ids)]
 
 
 def repeated_text(table: RunTable) -> list[Finding]:

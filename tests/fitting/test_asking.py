@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fitting import asking
+from fitting.checks import everything as check
 from fitting.fit import Fit
 from fitting.flops import SIX_ND
 from fitting.laws import DistillationLaw, SupervisedLaw
@@ -41,7 +42,7 @@ LESS = (
     *(student(6e4, 1e6, L_T, lost=lost, every=5) for L_T, lost in zip(TEACHERS, (0.01, 0.02, 0.03, 0.02), strict=True)),
     student(6e4, 1e6, 2.2, lost=0.05, window="0:0.2"),
     student(6e4, 1e6, 2.5, lost=-0.01, signal="top-k", kept=64),
-    student(6e4, 1e6, 2.5, lost=0.3, every=5, seed=9),  # no twin
+    student(6e4, 1e6, 2.5, lost=0.08, every=5, seed=9),  # no twin
     student(6e4, 1e6, 2.5, lost=0.4, every=5, **{"lambda": 0.5}),  # nor this: its twin would have its lambda
 )
 MIXED = RunTable((*PLAIN.records, *LESS), SIX_ND)
@@ -96,3 +97,12 @@ def test_files_without_effects_are_read(tmp_path):
     path = tmp_path / "law.json"
     path.write_text(json.dumps(found))
     assert Fit.from_json(path).effects == ()
+
+
+def test_check_judges_the_runs_of_the_law_and_names_the_others():
+    mixed = RunTable(MIXED.records[:-1] + (student(6e4, 1e6, 2.5, lost=0.004, **{"lambda": 0.5}),), SIX_ND)
+    before = {finding.code for finding in check.findings(PLAIN)}
+    found = {finding.code: finding for finding in check.findings(mixed)}
+    assert set(found) - before == {"asked-otherwise", "mixed-recipes"}
+    assert found["asked-otherwise"].run_ids == tuple(run.run_id for run in LESS[:-1])
+    assert found["mixed-recipes"].message.startswith("column lambda has 2 values")
