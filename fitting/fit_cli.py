@@ -61,7 +61,7 @@ def fit(
         typer.Option("--cluster", metavar="COLUMN", help="Resample runs that share a value of this column together."),
     ] = None,
     priors: Annotated[
-        bool, typer.Option("--priors/--no-priors", help="Weak priors on the distillation law (docs/choosing.md).")
+        bool, typer.Option("--priors/--no-priors", help="Weak priors on the distillation law (docs/how-to-choose.md).")
     ] = True,
     exact_teachers: Annotated[
         bool, typer.Option("--exact-teachers", help="Take the teachers' losses as free of error.")
