@@ -100,7 +100,7 @@ def test_files_without_effects_are_read(tmp_path):
 
 
 def test_check_judges_the_runs_of_the_law_and_names_the_others():
-    mixed = RunTable(MIXED.records[:-1] + (student(6e4, 1e6, 2.5, lost=0.004, **{"lambda": 0.5}),), SIX_ND)
+    mixed = RunTable((*MIXED.records[:-1], student(6e4, 1e6, 2.5, lost=0.004, **{"lambda": 0.5})), SIX_ND)
     before = {finding.code for finding in check.findings(PLAIN)}
     found = {finding.code: finding for finding in check.findings(mixed)}
     assert set(found) - before == {"asked-otherwise", "mixed-recipes"}
