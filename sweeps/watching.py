@@ -212,8 +212,8 @@ class Watcher:
 
 
 def _kind(cell: RunSpec) -> object:
-    """Cells of one kind run at one pace."""
-    return cell.shape, bool(cell.teachers)
+    """Cells of one kind run at one pace: a large teacher's FLOPs are faster than a small student's."""
+    return cell.shape, tuple(teacher.forward_flops for teacher in cell.teachers)
 
 
 def _running(cell: RunSpec, entries: list[Entry], flops: float) -> Running:
