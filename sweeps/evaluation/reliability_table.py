@@ -3,13 +3,13 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fitting.errors import Faults, InputError
-from sweeps import files
+from sweeps import files, own_tables
 
 DATA, TOP, BY_STUDENT, BY_TEACHER = "data", "teacher-top-1", "teacher", "teacher-by-teacher"
 OF = (DATA, TOP, BY_STUDENT, BY_TEACHER)
@@ -96,18 +96,7 @@ def write(path: Path, diagrams: Sequence[Diagram]) -> None:
 
 def read(path: Path) -> ReliabilityTable:
     """Read a table, or raise `InputError` with every fault: its file, its row (the header is row 1) and its value."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            lines = list(reader)
-            names = list(reader.fieldnames or [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a table of reliability diagrams: {error}") from None
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise InputError(
-            f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; make it: {HOW_MADE}"
-        )
+    lines = own_tables.lines(path, COLUMNS, "reliability diagrams", HOW_MADE)
     faults = Faults()
     found: dict[tuple[Any, ...], list[_Row]] = {}
     for number, line in enumerate(lines, start=2):
@@ -147,7 +136,9 @@ def _row(line: dict[str, str | None], place: str) -> _Row:
         if not cells[name] and (not needed or (empty and name in _MEANS)):
             values[name] = math.nan if name in _MEANS else None
         else:
-            values[name] = faults.collect(_number, cells[name], f"{place}: {name}", low, int if whole else float)
+            values[name] = faults.collect(
+                own_tables.number, cells[name], f"{place}: {name}", low, int if whole else float
+            )
     for name in _MEANS:
         if (values[name] or 0) > 1 + 1e-6:
             faults.add(f"{place}: {name} is {cells[name]!r}; a probability is 1 at most")
@@ -205,17 +196,6 @@ COLUMNS = (
     "run_id", "of", "bin", "lower", "upper", "count", "confidence", "observed", "role", "N", "D", "loss",
     "learning_rate", "seed", "signal", "kept", "lambda", "tau", "direction", "teacher_id", "teacher_N", "teacher_loss",
 )  # fmt: skip
-
-
-def _number(cell: str, place: str, low: float, kind: Callable[[str], Any]) -> Any:
-    try:
-        value = kind(cell)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= low):
-        least = f"of {low} or more" if low > 0 else "that is not negative"
-        raise InputError(f"{place} is {cell!r}; it must be a {'whole' if kind is int else 'finite'} number {least}")
-    return value
 
 
 def _cell(value: Any) -> Any:

@@ -1,13 +1,13 @@
 """The table of the mapping problem: a row for each student, as CSV, read back with every fault named."""
 
 import csv
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from fitting.errors import Faults, InputError
+from sweeps import own_tables
 
 TEACHER_WIDTH, TEACHER_STEPS, SUPERVISED = "teacher-width", "teacher-steps", "supervised"
 EXPERIMENTS = (TEACHER_WIDTH, TEACHER_STEPS, SUPERVISED)
@@ -61,18 +61,7 @@ def write(path: Path, rows: Sequence[Row]) -> None:
 
 def read(path: Path) -> MappingTable:
     """Read a table, or raise `InputError` with every fault: its file, its row (the header is row 1) and its value."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            lines = list(reader)
-            names = list(reader.fieldnames or [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a table of the mapping problem: {error}") from None
-    missing = [field.name for field in fields(Row) if field.name not in names]
-    if missing:
-        raise InputError(
-            f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; make it: {HOW_MADE}"
-        )
+    lines = own_tables.lines(path, [field.name for field in fields(Row)], "the mapping problem", HOW_MADE)
     faults, rows, seen = Faults(), [], set[tuple[Any, ...]]()
     for number, line in enumerate(lines, start=2):
         row = faults.collect(_row, line, f"{path}, row {number}")
@@ -104,7 +93,7 @@ def _row(line: dict[str, str | None], place: str) -> Row:
                     f"{place}: {name} is {cells[name]!r}, but a supervised student has no teacher; leave it empty"
                 )
             continue
-        values[name] = faults.collect(_number, cells[name], f"{place}: {name}", low, int if whole else float)
+        values[name] = faults.collect(own_tables.number, cells[name], f"{place}: {name}", low, int if whole else float)
     if not cells["scale"]:
         faults.add(f"{place}: scale is empty; it names the --scale of the command")
     faults.raise_if_any()
@@ -125,14 +114,3 @@ _NUMBERS = (
 """Columns of numbers: the least value, and whether it is a whole number."""
 
 _OF_TEACHER = ("teacher_width", "teacher_steps", "teacher_cross_entropy", "kl_to_teacher")
-
-
-def _number(cell: str, place: str, low: float, kind: Callable[[str], Any]) -> Any:
-    try:
-        value = kind(cell)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= low):
-        least = f"of {low} or more" if low > 0 else "that is not negative"
-        raise InputError(f"{place} is {cell!r}; it must be a {'whole' if kind is int else 'finite'} number {least}")
-    return value
