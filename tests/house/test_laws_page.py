@@ -46,7 +46,7 @@ def test_lines_under_commands_are_lines_of_their_output(distillaw, commands, lin
 
 
 def test_links_lead_to_headings():
-    for document, anchor in re.findall(r"\]\(([a-z]*(?:\.md)?)#([a-z-]+)\)", PAGE):
+    for document, anchor in re.findall(r"\]\(([a-z-]*(?:\.md)?)#([a-z-]+)\)", PAGE):
         headings = re.findall(r"^##+ (.+)$", (DOCS / (document or "laws.md")).read_text(), flags=re.MULTILINE)
         assert anchor in {re.sub(r"[^a-z -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     for path in re.findall(r"\]\(([^)#]+)", PAGE):
