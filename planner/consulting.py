@@ -25,7 +25,7 @@ from planner.scenarios import Charges
 
 ONLINE = "online"
 _CACHES = {"cached-top": 2.55, "sampled-": 1.1}
-"""Bytes on disk for each token that a cache keeps, compressed, measured for top-64 and 12 draws: docs/how-to-choose.md."""
+"""Bytes on disk for each token that a cache keeps, compressed, measured for top-64 and 12 draws (LOG.md)."""
 
 _SOURCE = re.compile(r"(cached-top|sampled-)([1-9]\d*)")
 

@@ -74,6 +74,10 @@ def plan_family(
     return replace(found, warnings=tuple(_doubts(law, found, family, teacher, limits)))
 
 
+_ROUNDED = 0.011
+"""What three shares of two digits may miss a sum of one by."""
+
+
 def members_of(students: Sequence[float], weights: Sequence[float] | None) -> tuple[Floats, Floats]:
     """The sizes and weights of a family as arrays. Raises `InputError` with all that is wrong with them."""
     faults = Faults()
@@ -93,6 +97,11 @@ def members_of(students: Sequence[float], weights: Sequence[float] | None) -> tu
         faults.add(f"--weights: must be numbers of 0 or more, not {', '.join(f'{share:g}' for share in wrong)}")
     elif not sum(shares) > 0:
         faults.add("--weights: at least one of them must be greater than zero")
+    elif len(shares) > 1 and max(shares) < 1 and abs(sum(shares) - 1) > _ROUNDED:
+        faults.add(
+            f"--weights: {', '.join(f'{share:g}' for share in shares)} are all below one, as shares are, but their sum "
+            f"is {sum(shares):g}; let them sum to 1, or write how much each counts as in 1,2,1"
+        )
     faults.raise_if_any()
     return np.array(known), np.array(shares, dtype=float)
 

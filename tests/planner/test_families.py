@@ -133,6 +133,7 @@ def test_the_command_answers_for_a_family(distillaw):
     ("flags", "faults"),
     [
         (["--student", "1B,1000M", "--weights", "1,2,3"], ["1B is there again", "3 weights for 2 students"]),
+        (["--student", "1B,3B", "--weights", "0.5,0.6"], ["as shares are, but their sum is 1.1"]),
         (["--student", "1B,3B", "--weights", "0,0"], ["at least one of them must be greater than zero"]),
         (["--student", "1B,3B", "--weights", "1,-1", "--reuse", "0"], ["of 0 or more, not -1", "--reuse: must be"]),
         (["--student", "1B,3B", "--weights", "1,x"], ["--weights: 'x' is not a number"]),
