@@ -29,7 +29,9 @@ def show_fit(fit: Fit, runs: str, out: str | None, drawn: Sequence[Path] = ()) -
 def text(fit: Fit) -> str:
     """The report as plain text, warnings included."""
     buffer = io.StringIO()
-    screen = Console(file=buffer, markup=False, highlight=False, emoji=False, soft_wrap=True, width=terminal.WIDTH)
+    screen = Console(
+        file=buffer, markup=False, highlight=False, emoji=False, soft_wrap=True, width=terminal.WIDTH, force_jupyter=False
+    )
     _print(fit, screen)
     screen.print(f"Law: {fit.id}, {fit.source}.")
     for doubt in [*(fit.supervised.warnings if fit.supervised else ()), *fit.warnings]:

@@ -50,7 +50,9 @@ def show_table(out: Console, grid: Table) -> None:
 
 def html(write: Callable[[Console], None], doubts: Iterable[Doubt] = ()) -> str:
     """What `write` prints, and warnings below it, for a notebook."""
-    screen = Console(file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=WIDTH)
+    screen = Console(
+        file=io.StringIO(), record=True, highlight=False, markup=False, emoji=False, width=WIDTH, force_jupyter=False
+    )
     write(screen)
     for doubt in doubts:
         screen.print(f"warning: {doubt.message} [{doubt.code}]", soft_wrap=True)

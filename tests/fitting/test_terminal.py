@@ -46,3 +46,11 @@ def test_brackets_are_text(capsys):
     printed = capsys.readouterr()
     assert printed.out == "pip install 'distillaw[sweeps]'\n"
     assert printed.err == "warning: N_T in [1e6, 1e17] [bound-hit]\n"
+
+
+def test_what_is_written_for_a_notebook_is_not_shown_there_as_it_is_written(monkeypatch, capsys):
+    """In a notebook rich would display each line at once, and the notebook then the whole again."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    found = terminal.html(lambda out: out.print("a plan"), [Doubt("support", "far outside")])
+    assert found == "<pre>a plan\nwarning: far outside [support]\n</pre>"
+    assert capsys.readouterr() == ("", "")
