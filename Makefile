@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long lint types bench rivals clean
+.PHONY: help setup demo test long lint types pages bench rivals clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,9 @@ lint: $(STAMP)  ## Check style and architecture
 
 types: $(STAMP)  ## Check types
 	@$(BIN)/mypy
+
+pages: $(STAMP)  ## Run the notebook and the commands of docs/how-to-choose.md again, and keep what they print
+	@$(BIN)/python tests/house/make_pages.py
 
 bench: $(STAMP)  ## Run the benchmarks; rivals that are not installed are named (see rivals)
 	@$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,max,rounds
