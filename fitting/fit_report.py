@@ -30,7 +30,13 @@ def text(fit: Fit) -> str:
     """The report as plain text, warnings included."""
     buffer = io.StringIO()
     screen = Console(
-        file=buffer, markup=False, highlight=False, emoji=False, soft_wrap=True, width=terminal.WIDTH, force_jupyter=False
+        file=buffer,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=True,
+        width=terminal.WIDTH,
+        force_jupyter=False,
     )
     _print(fit, screen)
     screen.print(f"Law: {fit.id}, {fit.source}.")
