@@ -107,6 +107,8 @@ def root(
 ) -> None:
     """Decide how to spend training compute on a teacher and its students.
 
+    Codes in [brackets] after a message are headings of docs/faq.md.
+
     \b
     Examples:
       distillaw plan teacher-exists --student 1B --budget 1e21
