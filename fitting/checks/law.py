@@ -221,10 +221,22 @@ def _both_sides(base: Fit, N: Array, D: Array, L_T: Array, low: float, high: flo
     return "add students of other N_S and D_S to these teachers, or repeat runs"
 
 
+def _simplest_tells_c0(runs: RunTable, laws: Fitted) -> bool:
+    """Whether the simplest form, which a fit takes unless held-out runs speak against it, determines c0."""
+    from fitting.estimation import fit_distillation
+
+    assert laws.supervised is not None
+    try:
+        found = fit_distillation(runs, laws.supervised, fixed={"gamma": 1.0}, limit_form=True)
+    except (InputError, FitError):
+        return False
+    return found.identified["c0"]
+
+
 def teacher_slope(table: RunTable, laws: Fitted) -> list[Finding]:
-    """Whether the fit can tell c0, where the grid looks as if it could."""
+    """Whether a fit can tell c0, where the grid looks as if it could."""
     fit, runs = laws.distillation, table.distillation()
-    if fit is None or fit.identified["c0"]:
+    if fit is None or fit.identified["c0"] or _simplest_tells_c0(runs, laws):
         return []
     L_T = runs.column("teacher_loss")
     message = (

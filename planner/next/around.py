@@ -25,14 +25,15 @@ MOST_TEACHERS = 12
 def cells(law: KnownLaw, plan: Plan, teachers: Sequence[Taught] = ()) -> list[Cell]:
     """Sizes and tokens in steps of two; students of `teachers`, and of some that would have to be trained.
 
-    Beyond the largest run by at most `OCTAVES`, and no farther than what the plan itself would train. Raises
-    `InputError` for a law that says nothing of its runs.
+    Beyond the largest run by at most `OCTAVES`, and no farther than what the plan itself would train. A teacher that is
+    looked for, whatever its tokens, rests on what its size reaches with many: so there tokens go as far as they may.
+    Raises `InputError` for a law that says nothing of its runs.
     """
     support = law.support
     if support.N_S is None or support.D_S is None:
         raise InputError(f"--cells: law {law.id!r} says nothing of its runs; name the runs to choose from in a table")
     sizes = _steps(_joined(support.N_S, support.N_T), max(plan.student.N, plan.teacher.N or 0.0, plan.supervised.N))
-    tokens = _steps(_joined(support.D_S, support.D_T), max(plan.student.D, plan.teacher.D or 0.0, plan.supervised.D))
+    tokens = _steps(_joined(support.D_S, support.D_T), max(plan.student.D, _teacher_tokens(plan), plan.supervised.D))
     most = _largest(law) * 2.0**OCTAVES
     pairs = [
         (float(N), float(D))
@@ -48,6 +49,13 @@ def cells(law: KnownLaw, plan: Plan, teachers: Sequence[Taught] = ()) -> list[Ce
         students = (Cell(N, D, teacher) for N, D in pairs)
         found += [cell for cell in students if cell.spend(law.convention).total <= most]
     return found
+
+
+def _teacher_tokens(plan: Plan) -> float:
+    teacher = plan.teacher
+    if teacher.D is not None:
+        return teacher.D
+    return 0.0 if teacher.given else np.inf
 
 
 def _largest(law: KnownLaw) -> float:

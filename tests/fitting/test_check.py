@@ -73,9 +73,14 @@ def both():
 
 
 @pytest.fixture(scope="module")
-def laws():
+def many():
     students = distilled_grid(teachers=(1.9, 2.1, 2.3, 2.5, 2.7), sizes=SIZES, tokens=TOKENS)
-    return check_law.fitted(noisy(table_of(supervised_grid() + students), 0.002))
+    return noisy(table_of(supervised_grid() + students), 0.002)
+
+
+@pytest.fixture(scope="module")
+def laws(many):
+    return check_law.fitted(many)
 
 
 # --- sound tables ----------------------------------------------------------------------------------------
@@ -445,9 +450,15 @@ def test_coefficients_that_a_fit_could_not_tell(both, laws):
         return replace(laws, distillation=replace(fit, identified={**fit.identified, name: False}))
 
     assert "do not determine f1" in only(check_law.teacher_factor(both, vague("f1")), "d1-f1", "odd").message
-    assert "do not determine c0" in only(check_law.teacher_slope(both, vague("c0")), "c0", "odd").message
     assert not check_law.teacher_slope(both, laws)
     assert not check_law.teacher_factor(both, laws)
+
+
+def test_c0_is_named_where_no_form_of_the_law_tells_it(laws, many):
+    alike = noisy(table_of(supervised_grid() + distilled_grid(teachers=(2.3, 2.35))), 0.01)
+    assert "do not determine c0" in only(check_law.teacher_slope(alike, check_law.fitted(alike)), "c0", "odd").message
+    vague = replace(laws.distillation, identified={**laws.distillation.identified, "c0": False})
+    assert not check_law.teacher_slope(many, replace(laws, distillation=vague))  # the simplest form does
 
 
 def test_what_could_not_be_checked_is_said(grid):

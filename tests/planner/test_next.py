@@ -14,7 +14,7 @@ from planner.decision import plan
 from planner.next import around, tables
 from planner.next.advising import advise
 from planner.next.cells import Cell, Taught
-from planner.next.choosing import Market, batch, offers
+from planner.next.choosing import WORTHLESS, Market, batch, offers
 from planner.next.stakes import joint_draws, stakes, telling
 from planner.next.worth import Beliefs
 from planner.scenarios import Budget, Teacher
@@ -110,6 +110,47 @@ def test_a_batch_costs_no_more_than_its_bound(law, market, beliefs, spend):
     assert len({step.cell for step in steps}) == len(steps)
     # a teacher is trained once
     assert len([step for step in steps if step.trains is not None]) <= 1
+
+
+@pytest.mark.parametrize("spend", [1e19, 1e20, 1e21])
+def test_a_batch_ends_only_where_no_run_gains(law, market, beliefs, spend):
+    now, trained, rest = beliefs, frozenset(), set(range(len(CELLS)))
+    for step in batch(market, beliefs, spend):
+        if step.trains is not None:
+            now, trained = now.given(market.teachers[step.trains]), trained | {step.trains}
+        now = now.given(market.own[CELLS.index(step.cell)])
+        rest.remove(CELLS.index(step.cell))
+        spend -= step.flops
+    offer = offers(market, now, sorted(rest), trained)
+    gain = now.left - offer.left
+    assert (gain[offer.flops <= spend] <= WORTHLESS * beliefs.left + 1e-12).all()
+
+
+def toy(gaps, prices):
+    """Two draws and two plans, each best under one of them; runs whose log losses they foretell `gaps` apart."""
+    log_losses, noise = np.array([np.zeros(len(gaps)), gaps]), np.full(len(gaps), 0.005)
+    cells = tuple(Cell(1e9, 1e10 + i) for i in range(len(gaps)))
+    there = Market(cells, tuple(range(len(gaps))), np.array(prices), log_losses, noise, {}, {})
+    return there, Beliefs.of(np.array([[0.0, 1.0], [1.0, 0.0]]), log_losses, noise)
+
+
+def test_a_worthless_run_is_no_reason_to_stop():
+    # the first tells next to nothing, but so cheaply that it tells more for its FLOPs than the other
+    there, beliefs = toy([1e-6, 0.02], [1.0, 1e6])
+    alone = offers(there, beliefs)
+    gain = beliefs.left - alone.left
+    assert gain[0] / 1.0 > gain[1] / 1e6
+    assert gain[0] < WORTHLESS * beliefs.left < gain[1]
+    assert [step.cell for step in batch(there, beliefs, 1e7)] == [there.cells[1]]
+
+
+def test_where_runs_are_few_flops_are_not_left_over():
+    # ten runs that tell little cheaply, and two that tell more; three may be made
+    there, beliefs = toy([0.001] * 10 + [0.01] * 2, [1.0] * 10 + [100.0] * 2)
+    steps = batch(there, beliefs, 250.0, most=3)
+    assert [step.flops for step in steps] == [100.0, 100.0, 1.0]
+    assert [step.flops for step in batch(there, beliefs, 20.0, most=3)] == [1.0] * 3
+    assert batch(there, beliefs, 3.0, most=3)[-1].left > steps[-1].left
 
 
 def test_the_first_run_gains_most_for_its_flops(law, market, beliefs):
