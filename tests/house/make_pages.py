@@ -60,6 +60,7 @@ def executed(path: Path = NOTEBOOK) -> Any:
         startup_timeout=_SECONDS,
         timeout=_SECONDS,
         record_timing=False,
+        coalesce_streams=True,
     ).execute()
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     for number, cell in enumerate(notebook.cells):
