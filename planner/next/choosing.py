@@ -1,8 +1,7 @@
-"""Which runs to make, one after another: each time the one that lowers the expected regret most for its price."""
+"""Which runs to make, one after another: each time the one that lowers the expected regret most for its FLOPs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -114,20 +113,6 @@ class Offer:
     left: Floats
 
 
-class Room(NamedTuple):
-    """What a batch has room for: FLOPs and runs."""
-
-    flops: float
-    runs: int
-
-    def price(self, flops: Floats) -> Floats:
-        """The share that runs take of the FLOPs left, and that of the runs left; their FLOPs where those have no end.
-
-        By FLOPs alone, the hundred runs of a batch are soon small ones, and most of what it may spend stays unspent.
-        """
-        return flops if np.isinf(self.flops) else flops / self.flops + 1 / self.runs
-
-
 def offers(
     market: Market,
     beliefs: Beliefs,
@@ -151,17 +136,15 @@ def offers(
 def batch(market: Market, beliefs: Beliefs, spend: float, most: int = MOST_RUNS) -> tuple[Step, ...]:
     """At most `most` runs for at most `spend` FLOPs together, each chosen on what those before it will have told.
 
-    Each is the one that gains most for its price (`Room`). Gains fall and prices rise as the batch grows, so what a
-    cell was worth before is taken for the most that it can be worth now (Minoux 1978). The batch ends where no run that
-    can be paid for takes more than `WORTHLESS` of the expected regret away.
+    What a cell was worth before is taken for the most that it can be worth now (Minoux 1978). The batch ends where no
+    run that can be paid for takes more than `WORTHLESS` of the expected regret away.
     """
     steps: list[Step] = []
     trained: frozenset[Taught] = frozenset()
     now = first = beliefs.left
     hoped = np.full(len(market.cells), np.inf)  # -inf: made, or beyond what is left to spend
-    while len(steps) < most and spend > 0:
-        room = Room(spend, most - len(steps))
-        best, offer = _best(market, beliefs, trained, hoped, room, now, WORTHLESS * first)
+    while len(steps) < most:
+        best, offer = _best(market, beliefs, trained, hoped, spend, now, WORTHLESS * first)
         if best is None:
             break
         cell, needed = market.cells[best], market.needed(best, trained)
@@ -190,11 +173,11 @@ def _best(
     beliefs: Beliefs,
     trained: frozenset[Taught],
     hoped: Floats,
-    room: Room,
+    spend: float,
     now: float,
     least: float,
 ) -> tuple[int | None, tuple[float, float]]:
-    """The cell that gains most for its price, with its FLOPs and the regret left; `hoped` is brought up to date.
+    """The cell that gains most for its FLOPs, with those and the regret left; `hoped` is brought up to date.
 
     Of those that gain more than `least`, in nats/token: where nothing cheap tells anything, a dear run may.
     """
@@ -208,8 +191,8 @@ def _best(
             break
         offer = offers(market, beliefs, [int(i) for i in some], trained)
         gain = now - offer.left
-        worth = np.where(gain > least, gain / room.price(offer.flops), 0.0)
-        hoped[some] = np.where(offer.flops <= room.flops, worth, -np.inf)
+        worth = np.where(gain > least, gain / offer.flops, 0.0)
+        hoped[some] = np.where(offer.flops <= spend, worth, -np.inf)
         worth = hoped[some]
         k = int(np.argmax(worth))
         if worth[k] > max(most, 0.0):

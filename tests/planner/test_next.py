@@ -144,15 +144,6 @@ def test_a_worthless_run_is_no_reason_to_stop():
     assert [step.cell for step in batch(there, beliefs, 1e7)] == [there.cells[1]]
 
 
-def test_where_runs_are_few_flops_are_not_left_over():
-    # ten runs that tell little cheaply, and two that tell more; three may be made
-    there, beliefs = toy([0.001] * 10 + [0.01] * 2, [1.0] * 10 + [100.0] * 2)
-    steps = batch(there, beliefs, 250.0, most=3)
-    assert [step.flops for step in steps] == [100.0, 100.0, 1.0]
-    assert [step.flops for step in batch(there, beliefs, 20.0, most=3)] == [1.0] * 3
-    assert batch(there, beliefs, 3.0, most=3)[-1].left > steps[-1].left
-
-
 def test_the_first_run_gains_most_for_its_flops(law, market, beliefs):
     offer = offers(market, beliefs)
     (first,) = batch(market, beliefs, np.inf, most=1)
@@ -189,6 +180,17 @@ def test_candidates_reach_towards_the_plan_and_not_far(law):
     assert max(cell.spend(law.convention).total for cell in cells) <= 4 * largest
     assert min(cell.D / cell.N for cell in cells) >= 1
     assert {cell.teacher.exists for cell in cells if cell.teacher} == {True, False}
+
+
+def test_tokens_reach_for_a_teacher_of_whatever_tokens(law):
+    looked_for = plan(law, Budget(1e21), student=1e9)
+    assert looked_for.teacher.D is None
+    assert max(cell.D for cell in around.cells(law, looked_for)) == pytest.approx(4 * law.support.D_S[1], rel=0.05)
+    # who was named is what it is, and who would be trained has its tokens
+    named = plan(law, Budget(1e21), student=1e9, teacher=Teacher(2.1, 5e9))
+    trained = plan(law, Budget(1e21, 1.0, 1.0), student=1e9)
+    for made in (named, trained):
+        assert max(cell.D for cell in around.cells(law, made)) == pytest.approx(law.support.D_S[1], rel=0.05)
 
 
 def test_advice_says_what_it_rests_on(law):
