@@ -53,7 +53,8 @@ def html(fit: Fit) -> str:
 def answer(fit: Fit) -> str:
     """How well the law fits, in one sentence."""
     kind = "distilled" if fit.form == "distillation" else "supervised"
-    told = f"; {len(fit.vague)} of its {fit.free} free coefficients are not determined" if fit.vague else ""
+    are = "is" if len(fit.vague) == 1 else "are"
+    told = f"; {len(fit.vague)} of its {fit.free} free coefficients {are} not determined" if fit.vague else ""
     rolled = ""
     if fit.rollout is not None:
         rolled = f", and misses larger runs by {fit.rollout.error:.2%} when fitted to the smaller ones"
