@@ -10,7 +10,7 @@ from fitting.units import count, flops
 from planner.next.advice import Advice
 from planner.next.advising import ROUNDED
 from planner.next.cells import Cell
-from planner.next.choosing import Step
+from planner.next.choosing import MOST_RUNS, Step
 
 
 def show(advice: Advice, next_command: str) -> None:
@@ -30,8 +30,8 @@ def answer(advice: Advice) -> str:
     """What to train next and what it does to the expected regret, in a sentence."""
     if not advice.batch:
         return (
-            f"No run to choose from would change the plan: its expected regret is {advice.now:.3g} nats/token over "
-            f"{advice.draws} draws."
+            f"No run to choose from would change the plan, by what {advice.draws} draws know: they expect it to lose "
+            f"{advice.now:.3g} nats/token."
         )
     falls = f"the plan's expected regret falls from {advice.now:.3g} to {advice.then:.3g} nats/token"
     if len(advice.batch) == 1:
@@ -56,6 +56,12 @@ def _print(advice: Advice, out: Console) -> None:
     out.print()
     if len(advice.batch) > 1:
         terminal.show_table(out, _batch(advice))
+        out.print()
+    if advice.batch and advice.spend is not None and len(advice.batch) < MOST_RUNS:
+        out.print(
+            f"The {flops(advice.spend - advice.flops)} FLOPs left pay for no run that lowers it noticeably, by what "
+            "the draws know: fit these runs, and ask again."
+        )
         out.print()
     if advice.best:
         out.print("Single runs, most gain per FLOP first:")

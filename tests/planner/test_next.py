@@ -10,8 +10,9 @@ from fitting.errors import Infeasible, InputError
 from fitting.flops import BUSBRIDGE2025
 from fitting.published import BUSBRIDGE2025_LAW
 from fitting.records import RunRecord, RunTable
+from fitting.units import flops
 from planner.decision import plan
-from planner.next import around, tables
+from planner.next import around, report, tables
 from planner.next.advising import advise
 from planner.next.cells import Cell, Taught
 from planner.next.choosing import WORTHLESS, Market, batch, offers
@@ -166,6 +167,7 @@ def test_draws_that_agree_have_no_use_for_runs(law):
     assert found.now == pytest.approx(0.0, abs=1e-9)
     assert not found.batch
     assert not found.best
+    assert "by what 60 draws know: they expect it to lose" in report.answer(found)
 
 
 def _frozen(draws):
@@ -200,6 +202,7 @@ def test_advice_says_what_it_rests_on(law):
     assert told["draws"] == 60
     assert told["flops"] == pytest.approx(sum(run["flops"] for run in told["batch"]))
     assert "Train next" in found._repr_html_()
+    assert f"{flops(1e21 - found.flops)} FLOPs left pay for no run" in " ".join(found._repr_html_().split())
     assert len(found.to_frame()) == len(found.batch)
 
 
