@@ -2,7 +2,9 @@
 
 Learning rates, bracketed for supervised runs and for distilled ones; then λ, τ, the direction, truncated and sampled
 teachers, when and how often the teacher is asked, and pools, each as a change in percent of the loss from the student
-that differs in nothing else and was distilled plainly. Intervals are 90 %, Student's t over teachers and seeds.
+that differs in nothing else and was distilled plainly; and what each is worth in compute (arXiv 2211.00683 asks so):
+the FLOPs with which a supervised run, by the pilot's supervised law, reaches the same loss, over the run's own with its
+teacher's forward passes. Intervals are 90 %, Student's t over teachers and seeds.
 """
 
 import argparse
@@ -13,6 +15,8 @@ import numpy as np
 import pandas as pd
 from pilot_study import PILOT, head, heading, mean_of, row
 
+from fitting.estimation import fit_law
+from fitting.laws import SupervisedLaw
 from fitting.records import RunTable
 from fitting.units import count
 
@@ -36,6 +40,7 @@ def main() -> None:
     usual = frame[frame.learning_rate == usual_rate(frame)]
     recipes(usual)
     pools(usual)
+    speed_ups(usual, RunTable.read(given.pilot))
 
 
 def read(*tables: Path) -> pd.DataFrame:
@@ -89,10 +94,7 @@ def recipes(frame: pd.DataFrame) -> None:
     other = frame[(frame.kind == "distillation") & ~plain(frame) & ~frame.teacher_id.str.contains("+", regex=False)]
     pairs = other.merge(twins, on=[*STUDENT, "teacher_id"], suffixes=("", "_plain"))
     pairs["change"] = 100 * np.log(pairs.loss / pairs.loss_plain)
-    pairs["recipe"] = [
-        ", ".join(f"{name} {_said(run[name])}" for name, value in PLAIN.items() if run[name] != value)
-        for run in pairs.to_dict("records")
-    ]
+    pairs["recipe"] = named(pairs)
     teachers = sorted(pairs.teacher_loss.unique(), reverse=True)
     heading("Recipes", "Change of the loss from a plain distillation, %, at equal N, D, teacher and seed, by L_T.")
     head("N", "D", "recipe", *(f"{loss:.3f}" for loss in teachers), "pairs", "all")
@@ -101,6 +103,18 @@ def recipes(frame: pd.DataFrame) -> None:
         at = [f"{means[loss]:+.2f}" if loss in means else "" for loss in teachers]
         row(count(N), count(D), recipe, *at, len(cells), mean_of(cells.change.to_numpy(float), 2))
     print()
+
+
+def named(frame: pd.DataFrame) -> list[str]:
+    """What is not plain about each run."""
+    return [
+        ", ".join(
+            [f"{name} {_said(run[name])}" for name, value in PLAIN.items() if run[name] != value]
+            + [f"pool {run['pool']}"] * ("+" in run["teacher_id"])
+        )
+        or "plain"
+        for run in frame.to_dict("records")
+    ]
 
 
 def _said(value: object) -> str:
@@ -117,6 +131,25 @@ def pools(frame: pd.DataFrame) -> None:
         both = cells.merge(single.groupby(STUDENT).loss.agg(["min", "mean"]).reset_index(), on=STUDENT)
         against = [100 * np.log(both.loss / both[how_many]).to_numpy(float) for how_many in ("min", "mean")]
         row(count(N), count(D), f"{len(members.split('+'))}, {how}", len(both), *(mean_of(a, 2) for a in against))
+    print()
+
+
+def speed_ups(frame: pd.DataFrame, pilot: RunTable) -> None:
+    """FLOPs of a supervised run of the same size and loss over those of each distilled one, by teacher."""
+    law = fit_law(SupervisedLaw, pilot).law
+    assert isinstance(law, SupervisedLaw)
+    runs = frame[frame.kind == "distillation"]
+    N, loss = (runs[name].to_numpy(float) for name in ("N", "loss"))
+    alone = np.asarray(pilot.convention.training(N, law.tokens(N, loss)))
+    runs = runs.assign(ratio=alone / (runs.C + runs.C_logits), recipe=named(runs))
+    studied = runs[runs.recipe != "plain"][["N", "D"]].drop_duplicates()
+    runs = runs.merge(studied, on=["N", "D"])
+    teachers = runs.groupby("teacher_id").teacher_loss.first().sort_values(ascending=False)
+    heading("At equal loss", "FLOPs of training directly over those of the run with its teacher's forwards, by L_T.")
+    head("N", "D", "recipe", *(f"{loss:.3f}" for loss in teachers))
+    for (N, D, recipe), cells in runs.groupby(["N", "D", "recipe"], sort=False):
+        means = cells.groupby("teacher_id").ratio.mean()
+        row(count(N), count(D), recipe, *(f"{means[name]:.2f}" if name in means else "" for name in teachers.index))
     print()
 
 

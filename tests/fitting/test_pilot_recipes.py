@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from fitting.flops import SIX_ND
+from fitting.laws import SupervisedLaw
 from fitting.records import RunRecord, RunTable
+
+LAW = SupervisedLaw(20, 900, 1.2, 0.3, 0.42, 1.0)
 
 PLAIN = {
     "lambda": 1.0, "tau": 1.0, "direction": "forward", "signal": "online", "kept": None, "pool": "one",
@@ -27,7 +30,7 @@ def student(loss, teacher="a", *, seed=0, **recipe):
     name = f"r{abs(hash(extras['digest']))}"
     L_T = {"a": 2.5, "b": 2.8, "a+b": 2.65}[teacher]
     of = {"teacher_id": teacher, "teacher_N": 1e6, "teacher_D": 1e7, "teacher_loss": L_T}
-    return RunRecord(name, "distillation", 5e4, 1e6, loss, seed=seed, C=3e11, extras=extras, **of)
+    return RunRecord(name, "distillation", 5e4, 1e6, loss, seed=seed, C=3e11, C_logits=1e11, extras=extras, **of)
 
 
 def alone(loss, rate):
@@ -49,7 +52,12 @@ def printed(study, tmp_path, capsys, monkeypatch):
         alone(3.29, 0.02),
     ]
     RunTable((*usual, *more), SIX_ND).write(tmp_path / "recipes.csv")
-    RunTable(tuple(usual), SIX_ND).write(tmp_path / "pilot.csv")
+    laws = [
+        RunRecord(f"l{N}-{D}", "supervised", N, D, float(LAW.loss(N, D)), C=6 * N * D, extras={"digest": f"l{N}-{D}"})
+        for N in (2e4, 5e4, 1e5, 3e5)
+        for D in (5e5, 1e6, 2e6, 4e6)
+    ]
+    RunTable((*usual, *laws), SIX_ND).write(tmp_path / "pilot.csv")
     monkeypatch.setattr("sys.argv", ["x", "--runs", f"{tmp_path}/recipes.csv", "--pilot", f"{tmp_path}/pilot.csv"])
     study.main()
     return [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 50K")]
@@ -65,4 +73,10 @@ def test_rates_recipes_and_pools_are_told_apart(printed):
         "| 50K | 1M | tau 2 |  | -2.00 | 1 | -2.00 |",
         # ln(2.9 / 3.0) and ln(2.9 / 3.1): one member is at 3.0, the other at 3.2
         "| 50K | 1M | 2, average | 1 | -3.39 | -6.67 |",
+        # LAW reaches 3.0 on (900 / (1.8 - 20 / 50000^.3))^(1 / .42) tokens: 10.5M, 7.9 times the run and its teacher
+        "| 50K | 1M | plain | 4.61 |  | 6.94 |",
+        "| 50K | 1M | every 5 | 4.22 |  | 6.31 |",
+        "| 50K | 1M | signal top-k, kept 8 |  |  | 7.20 |",
+        "| 50K | 1M | tau 2 |  |  | 8.89 |",
+        "| 50K | 1M | pool average |  | 9.86 |  |",
     ]
