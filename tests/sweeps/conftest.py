@@ -33,6 +33,8 @@ class Processes:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # whoever runs the tests in the background ignores Ctrl-C, and so would what they start
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, **environment},
         )
         self._started.append(process)
