@@ -82,16 +82,17 @@ def curves(
 
 
 def of_one_student(found: Sequence[Curve], figure: str, quantity: str, remedy: str) -> list[Curve]:
-    """The curves of the student size and tokens that have most points. Raises `InputError` where there is no curve."""
+    """The curves of the size and tokens that have the longest, then most points. Raises `InputError` without any."""
     if not any(curve.teacher for curve in found):
         raise InputError(
             f"{figure}: the table of recipes has no two students of one size, teacher and number of tokens that differ "
             f"in {quantity} alone; {remedy}, and give their table with --recipes"
         )
-    points: dict[tuple[float, float], int] = defaultdict(int)
+    points: dict[tuple[float, float], list[int]] = defaultdict(list)
     for curve in found:
-        points[curve.N, curve.D] += len(curve.x) if curve.teacher else 0
-    N, D = max(points, key=lambda key: (points[key], -key[0], -key[1]))
+        if curve.teacher:
+            points[curve.N, curve.D].append(len(curve.x))
+    N, D = max(points, key=lambda key: (max(points[key]), sum(points[key]), -key[0], -key[1]))
     return [curve for curve in found if (curve.N, curve.D) == (N, D)]
 
 
