@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pilot_study import PILOT, head, heading, mean_of, row
+from pilot_study import PILOT
+from pilot_tables import head, heading, mean_of, row
 
 from fitting.estimation import fit_law
 from fitting.laws import SupervisedLaw

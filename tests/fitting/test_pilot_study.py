@@ -1,6 +1,6 @@
-"""`benchmarks/pilot_study.py` on runs made up of laws: what was planted is found, and what was not is not."""
+"""`benchmarks/pilot_study.py` and its parts on runs made up of laws: what was planted is found, and what was not is not."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,25 @@ import pytest
 SIZES, TOKENS, LOSSES = np.meshgrid([2e4, 6e4, 2e5, 6e5], [5e5, 1e6, 2e6, 4e6], [2.3, 2.6, 2.9, 3.2])
 
 
-@pytest.fixture(scope="module")
-def study():
-    path = Path(__file__).parents[2] / "benchmarks" / "pilot_study.py"
-    spec = importlib.util.spec_from_file_location("pilot_study", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def named(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    return importlib.import_module
+
+
+@pytest.fixture
+def study(named):
+    return named("pilot_study")
+
+
+@pytest.fixture
+def errors(named):
+    return named("pilot_errors")
+
+
+@pytest.fixture
+def tables(named):
+    return named("pilot_tables")
 
 
 def students(loss, **columns):
@@ -24,21 +36,21 @@ def students(loss, **columns):
     return pd.DataFrame({**found, "loss": loss.ravel(), **columns})
 
 
-def test_the_law_without_its_teacher_factor_is_recovered(study):
+def test_the_law_without_its_teacher_factor_is_recovered(errors):
     frame = students(LOSSES + LOSSES**-1.3 * (40 * SIZES**-0.3 + 300 * TOKENS**-0.4) ** 0.9)
     beyond = frame.assign(N=frame.N * 10, D=frame.D * 10)
     beyond["loss"] = (
         beyond.teacher_loss + beyond.teacher_loss**-1.3 * (40 * beyond.N**-0.3 + 300 * beyond.D**-0.4) ** 0.9
     )
-    loss = study.without_factor(frame)
-    assert np.abs(study.log_error(loss, frame)).max() < 1e-6
-    assert np.abs(study.log_error(loss, beyond)).max() < 1e-4
+    loss = errors.without_factor(frame)
+    assert np.abs(errors.log_error(loss, frame)).max() < 1e-6
+    assert np.abs(errors.log_error(loss, beyond)).max() < 1e-4
 
 
-def test_a_quadratic_is_recovered(study):
+def test_a_quadratic_is_recovered(errors):
     n, d, t = (np.log(x) for x in (SIZES, TOKENS, LOSSES))
     frame = students(np.exp(1 - 0.1 * n + 0.002 * n * d - 0.05 * d + 0.3 * t**2 - 0.01 * n * t))
-    assert np.abs(study.log_error(study.quadratic(frame), frame)).max() < 1e-9
+    assert np.abs(errors.log_error(errors.quadratic(frame), frame)).max() < 1e-9
 
 
 def test_noise_is_pooled_over_cells_with_several_seeds(study):
@@ -66,7 +78,7 @@ def test_gains_are_paired_by_shape_tokens_and_seed(study):
     assert list(found.loss_alone - found.loss) == pytest.approx([0.1, 0.2])
 
 
-def test_an_interval_is_students_t(study):
-    assert study.mean_of(np.array([1.0, 2.0, 3.0]), 3) == "+2.000 ± 1.686"
-    assert study.mean_of(np.array([1.0]), 3) == "+1.000"
-    assert study.mean_of(np.array([]), 3) == ""
+def test_an_interval_is_students_t(tables):
+    assert tables.mean_of(np.array([1.0, 2.0, 3.0]), 3) == "+2.000 ± 1.686"
+    assert tables.mean_of(np.array([1.0]), 3) == "+1.000"
+    assert tables.mean_of(np.array([]), 3) == ""
