@@ -1,4 +1,4 @@
-"""`benchmarks/pilot_study.py` and its parts on runs made up of laws: what was planted is found, and what was not is not."""
+"""`benchmarks/pilot_study.py` and its parts on runs made up of laws: what was planted is found, what was not is not."""
 
 import importlib
 from pathlib import Path
