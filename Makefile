@@ -36,7 +36,7 @@ demo: $(STAMP)  ## Train teachers and students, fit a law, plan with it, draw it
 test: $(STAMP)  ## Run the tests, but for those of `make long`
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 
-long: $(STAMP)  ## Run the tests that take long: kills at random moments, a real Slurm, a real Ray
+long: $(STAMP)  ## Run the tests that take long: kills at random moments, a real Slurm, a real Ray, the paper's own fitting
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m long
 
 lint: $(STAMP)  ## Check style and architecture

@@ -151,6 +151,7 @@ def test_supervised_coefficients_come_back_from_runs_without_noise(simulated):
     assert set(found.intervals.values()) == {None}
 
 
+@pytest.mark.long
 def test_a_distillation_law_comes_back_from_runs_without_noise(simulated):
     """In what it predicts: with the printed B' the runs hardly see B' and beta', nor c1 apart from d1."""
     N, D, L_T, loss = columns_of(simulated(TRUTH, 0.0, 0), "distillation")
@@ -177,6 +178,7 @@ def scipy_optimum(columns, start):
     return total(law_at("supervised", found.x), columns)
 
 
+@pytest.mark.long
 def test_tight_stops_at_the_optimum_and_the_procedure_above_it(simulated):
     """SciPy's stopping rules are absolute below an objective of 1, so the procedure stops short, as we document."""
     columns = columns_of(simulated(TRUTH, 0.005, 0, distilled=False), "supervised")
@@ -188,6 +190,7 @@ def test_tight_stops_at_the_optimum_and_the_procedure_above_it(simulated):
     assert loose.objective == pytest.approx(total(SupervisedLaw(**loose.coefficients), columns), rel=1e-9)
 
 
+@pytest.mark.long
 def test_resamples_surround_the_estimate_and_hardly_leave_it_when_they_stop_early(simulated):
     """Why the intervals of the published procedure are not to be trusted, and `tight` is there."""
     columns = columns_of(simulated(TRUTH, 0.005, 0, distilled=False), "supervised")
@@ -209,6 +212,7 @@ def test_resamples_surround_the_estimate_and_hardly_leave_it_when_they_stop_earl
 # --- what it does not depend on --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_number_of_workers_does_not_change_the_answer(simulated):
     columns = columns_of(simulated(TRUTH, 0.005, 0, distilled=False), "supervised")
     told = []
