@@ -35,8 +35,7 @@ def pilot(monkeypatch, tmp_path, pilot_like):
     folder.mkdir()
     fit.to_json(folder / "pilot-law.json")
     runs.write(folder / "pilot.csv")
-    monkeypatch.setattr("fitting.own_runs.pilot_runs", lambda: folder / "pilot.csv")
-    monkeypatch.setattr("fitting.own_runs.pilot_law", lambda: folder / "pilot-law.json")
+    monkeypatch.setattr("fitting.own_runs._FOLDER", folder)  # which has no reliability and no recipes
     return folder
 
 

@@ -24,6 +24,9 @@ class Processes:
 
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[str]] = []
+        # tests that run in the background ignore Ctrl-C, and what they start would inherit that
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
         """A command under way, in a process group of its own."""
@@ -33,8 +36,6 @@ class Processes:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # whoever runs the tests in the background ignores Ctrl-C, and so would what they start
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, **environment},
         )
         self._started.append(process)
